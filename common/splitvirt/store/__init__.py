@@ -1,0 +1,1 @@
+"""What a driver keeps: an index of its objects, and files that survive a crash."""
