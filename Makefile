@@ -1,0 +1,24 @@
+.PHONY: setup demo test test-fast test-long bench clean
+PYTHON = .venv/bin/python
+PYTEST = $(PYTHON) -m pytest
+
+setup:
+	@packaging/setup.sh
+
+demo: setup
+	@$(PYTHON) packaging/testguest.py >/dev/null
+	@$(PYTHON) docs/examples/embed.py
+
+test: test-fast test-long
+
+test-fast: setup
+	$(PYTEST) -m 'not long'
+
+test-long: setup
+	$(PYTEST) -m long
+
+bench: setup
+	$(PYTHON) -m tests.bench docs/bench
+
+clean:
+	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache
