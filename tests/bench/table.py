@@ -51,7 +51,8 @@ class Report:
     def _line(self, row: Row) -> str:
         other = f"{statistics.median(row.other):.4g} {row.unit}" if row.other else ""
         ratio = f"{row.ratio:.2f}" if row.ratio is not None else ""
-        return f"| {row.name} | {statistics.median(row.ours):.4g} {row.unit} | {row.against} | {other} | {ratio} | {row.bar} |"
+        ours = f"{statistics.median(row.ours):.4g} {row.unit}"
+        return "| " + " | ".join((row.name, ours, row.against, other, ratio, row.bar)) + " |"
 
     def svg(self) -> str:
         """A bar per ratio; the line at 1.0 is the other side."""
@@ -59,7 +60,8 @@ class Report:
         top = max([2.0, *(ratio for _, ratio in rows)])
         height = 30 * len(rows) + 50
         parts = [
-            f'<svg xmlns="http://www.w3.org/2000/svg" width="900" height="{height}" font-family="sans-serif" font-size="13">',
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="900" height="{height}" font-family="sans-serif"'
+            ' font-size="13">',
             '<rect width="100%" height="100%" fill="white"/>',
         ]
         scale = 380 / top
