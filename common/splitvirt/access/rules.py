@@ -1,0 +1,120 @@
+"""The decision: may this caller do this to that object. Both front ends ask here and nowhere else."""
+
+import os
+from collections.abc import Awaitable
+from typing import Literal, Protocol
+
+from ..api.errors import AuthFailed
+from .identity import Identity
+
+AUTH_NONE, AUTH_POLKIT = 0, 2
+"""How a client must prove itself before the first call: libvirt's remote_auth_type."""
+
+Auth = Literal["none", "polkit"]
+
+
+class Authority(Protocol):
+    """What decides where the rules of this module do not: polkit, as far as the daemons are concerned."""
+
+    async def check(self, action: str, caller: Identity, details: dict[str, str], *, interactive: bool = False) -> bool:
+        """Whether `caller` may do `action`; raises VirtError with the reason where it cannot tell. Never waits for long."""
+        ...
+
+
+def read_only(permission: str) -> bool:
+    """Whether a permission ("domain:getattr") lets one look only: all that a read-only socket gives."""
+    verb = permission.partition(":")[2]
+    return verb in ("getattr", "read") or verb.startswith("search_")
+
+
+def action_of(permission: str) -> str:
+    """The polkit action of a permission: "domain:read_secure" is org.libvirt.api.domain.read-secure."""
+    return "org.libvirt.api." + permission.replace(":", ".").replace("_", "-")
+
+
+_ATTRIBUTES: dict[str, tuple[tuple[str, str], ...]] = {
+    "domain": (("domain_name", "name"), ("domain_uuid", "uuid")),
+    "interface": (("interface_name", "name"), ("interface_macaddr", "mac")),
+    "network": (("network_name", "name"), ("network_uuid", "uuid")),
+    "network_port": (("network_name", "net.name"), ("network_uuid", "net.uuid"), ("port_uuid", "uuid")),
+    "node_device": (("node_device_name", "name"),),
+    "nwfilter": (("nwfilter_name", "name"), ("nwfilter_uuid", "uuid")),
+    "nwfilter_binding": (
+        ("nwfilter_binding_portdev", "portdev"),
+        ("nwfilter_binding_linkdev", "linkdev"),
+        ("nwfilter_binding_filter", "filtername"),
+    ),
+    "secret": (("secret_uuid", "uuid"),),
+    "storage_pool": (("pool_name", "name"), ("pool_uuid", "uuid")),
+    "storage_vol": (("pool_name", "pool"), ("pool_uuid", "pool_uuid"), ("vol_name", "name"), ("vol_key", "key")),
+}  # libvirt.org/aclpolkit.html: what an admin's rules look up
+
+
+def details_of(driver: str, permission: str, on: object) -> dict[str, str]:
+    """What polkit's rules may look up about the object: libvirt's attributes, by the kind of the permission."""
+    found = {"connect_driver": driver}
+    for attribute, path in _ATTRIBUTES.get(permission.partition(":")[0], ()):
+        value: object = on
+        for step in path.split("."):
+            value = getattr(value, step, None)
+        if value is not None:
+            found[attribute] = str(value)
+    return found
+
+
+class Access:
+    """Who may connect, and what each may do then.
+
+    `private`: a session or embedded daemon, which serves its own user (and root) alone. `auth_ro` and `auth_rw` say what
+    a socket asks before the first call; `fine` whether polkit is asked about each permission as well (libvirt's
+    access_drivers = ["polkit"]).
+    """
+
+    def __init__(
+        self,
+        driver: str,
+        *,
+        private: bool = True,
+        auth_ro: Auth = "none",
+        auth_rw: Auth = "none",
+        fine: bool = False,
+        authority: Authority | None = None,
+    ):
+        self.driver, self.private, self.fine, self.authority = driver, private, fine, authority
+        self.auth_ro, self.auth_rw = auth_ro, auth_rw
+
+    def admits(self, caller: Identity) -> bool:
+        """Whether the caller may connect at all."""
+        return not self.private or caller.uid in (0, os.geteuid())
+
+    def auth(self, caller: Identity, readonly: bool) -> int:
+        """What the caller must prove first: AUTH_NONE or AUTH_POLKIT. Root need not: polkit never refuses it."""
+        wanted = self.auth_ro if readonly else self.auth_rw
+        return AUTH_POLKIT if wanted == "polkit" and caller.uid != 0 else AUTH_NONE
+
+    async def authenticate(self, caller: Identity, readonly: bool) -> None:
+        """Ask polkit whether the caller may use the socket; AuthFailed or AuthCancelled when not."""
+        if self.auth(caller, readonly) == AUTH_NONE:
+            return
+        action = "org.libvirt.unix.monitor" if readonly else "org.libvirt.unix.manage"
+        if self.authority is None:
+            raise AuthFailed(f"{action} needs polkit, and this daemon has no system bus to ask it over")
+        if not await self.authority.check(action, caller, {}, interactive=True):
+            raise AuthFailed(f"access denied by policy: {action} for {caller}")
+
+    def trusts(self, peer: Identity) -> bool:
+        """Whether the peer may speak for another caller: root and this daemon's own user, as sibling daemons are."""
+        return peer.uid in (0, os.geteuid())
+
+    def allowed(self, caller: Identity, readonly: bool, permission: str, on: object) -> bool | Awaitable[bool]:
+        """Whether the caller may use `permission` on the object; an awaitable only where polkit has to be asked."""
+        if readonly and not read_only(permission):
+            return False
+        if not self.fine or caller.uid == 0:
+            return True
+        return self._ask(caller, permission, on)
+
+    async def _ask(self, caller: Identity, permission: str, on: object) -> bool:
+        if self.authority is None:
+            return False
+        return await self.authority.check(action_of(permission), caller, details_of(self.driver, permission, on))
