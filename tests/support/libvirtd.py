@@ -1,0 +1,57 @@
+"""Debian's own libvirtd, started privately as the oracle and the other side of the benchmarks.
+
+It runs in a mount namespace of its own with empty directories in place of libvirt's, and optionally in a network
+namespace of its own, listens on a socket below a temporary directory, and is ended by pid.
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+LIBVIRTD = "/usr/sbin/libvirtd"
+SCRIPT = r"""
+set -e
+for folder in /etc/libvirt /var/lib/libvirt /run/libvirt /var/cache/libvirt /var/log/libvirt; do
+    mkdir -p $folder; mount -t tmpfs tmpfs $folder
+done
+mkdir -p /etc/libvirt/qemu
+printf 'unix_sock_dir = "%s"\nauth_unix_rw = "none"\nauth_unix_ro = "none"\n' "$1" > /etc/libvirt/libvirtd.conf
+printf 'stdio_handler = "file"\nsecurity_driver = "none"\nuser = "root"\ngroup = "root"\n' > /etc/libvirt/qemu.conf
+exec /usr/sbin/libvirtd -p "$1/libvirtd.pid" -f /etc/libvirt/libvirtd.conf
+"""
+
+
+def available() -> bool:
+    """Whether a private libvirtd can run here: installed, and we are root."""
+    return os.path.exists(LIBVIRTD) and os.geteuid() == 0
+
+
+@contextlib.contextmanager
+def private_libvirtd(*, own_network: bool = True) -> Iterator[str]:
+    """A running libvirtd; the value is the path of its socket. TimeoutError when it does not come up in 20 s."""
+    folder = Path(tempfile.mkdtemp(prefix="lv-"))
+    network = ["--net"] if own_network else []
+    argv = ["unshare", "--mount", "--propagation", "private", *network, "sh", "-c", SCRIPT, "sh", str(folder)]
+    with (folder / "log").open("wb") as log:
+        daemon = subprocess.Popen(argv, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+    try:
+        socket = folder / "libvirt-sock"
+        deadline = time.monotonic() + 20
+        while not socket.exists():
+            if daemon.poll() is not None or time.monotonic() > deadline:
+                raise TimeoutError((folder / "log").read_text())
+            time.sleep(0.02)
+        yield str(socket)
+    finally:
+        daemon.send_signal(signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            daemon.wait(10)
+        daemon.kill()
+        daemon.wait()
+        shutil.rmtree(folder)
