@@ -1,0 +1,484 @@
+"""The engine below `Element`: a class's fields compiled, at first use, into a tree that follows the XML.
+
+A `Shape` is one element: the attributes, text and children that fields live in. Reading looks every attribute and child up
+by name; writing walks the same tree in order. `Spot` is one field in it.
+"""
+
+import typing
+from collections.abc import Callable, Mapping
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
+
+from splitvirt.api.errors import VirtError, XMLError
+from splitvirt.xml import units
+from splitvirt.xml.forms import INTEGER, TEXT, Choice, Form, WrongValue, number
+from splitvirt.xml.metadata import Foreign
+from splitvirt.xml.node import Node
+
+if TYPE_CHECKING:
+    from splitvirt.xml.element import Element
+
+ALL, LIVE, SECURE, STATUS, STABLE = 1, 2, 4, 8, 16
+Lost = list[tuple[Node, str]]
+When = str | tuple[str, str | tuple[str, ...]]
+Test = Callable[[Node], bool]
+
+ATTRIBUTE_ESCAPES = str.maketrans(
+    {"&": "&amp;", "<": "&lt;", ">": "&gt;", "'": "&apos;", '"': "&quot;", "\t": "&#9;", "\n": "&#10;", "\r": "&#13;"}
+    | {chr(c): None for c in range(32) if c not in (9, 10, 13)}
+)
+TEXT_ESCAPES = ATTRIBUTE_ESCAPES | {9: "\t", 10: "\n"}
+
+
+class Field:
+    """One declaration; made by the functions of `element.py`."""
+
+    def __init__(
+        self,
+        kind: str,
+        path: str,
+        default: Any = None,
+        when: When | None = None,
+        order: int = 0,
+        mode: int = ALL,
+        omit: Any = None,
+        wrong: Callable[[str], VirtError] | None = None,
+        missing: Callable[[], VirtError] | None = None,
+    ) -> None:
+        self.kind, self.path, self.default, self.when = kind, path, default, when
+        self.order, self.mode, self.omit, self.wrong, self.missing = order, mode, omit, wrong, missing
+        self.many = kind in ("children", "attrs", "texts")
+        self.unit = ("KiB", "KiB", False, False)
+        self.name = ""
+        self.owner: type | None = None
+
+    def bind(self, name: str, owner: type) -> None:
+        """Learn the name that the class gave."""
+        self.name, self.owner = name, owner
+        plain = name.rstrip("_")
+        self.path = self.path or (f"@{plain}" if self.kind in ("attr", "attrs") else plain)
+
+
+class Spot:
+    """A field in its place: how its value is read and written there."""
+
+    __slots__ = ("classes", "default", "field", "form", "mode", "name", "omit", "tag", "test")
+
+    def __init__(self, field: Field, form: Form, classes: "tuple[type[Element], ...]", tag: str, test: Test | None):
+        self.field, self.name, self.default, self.omit = field, field.name, field.default, field.omit
+        self.mode, self.form, self.classes, self.tag, self.test = field.mode, form, classes, tag, test
+
+    def convert(self, raw: str, node: Node) -> Any:
+        """The value of an attribute."""
+        try:
+            return self.form.read(raw)
+        except WrongValue as reason:
+            raise self.refuse(raw, reason, node) from None
+
+    def refuse(self, raw: str, reason: WrongValue, node: Node) -> VirtError:
+        if self.field.wrong:
+            error = self.field.wrong(raw)
+        elif self.field.kind in ("text", "texts"):
+            error = XMLError(f"Invalid value for element '{self.tag or node.tag}': '{raw}'{tail(reason)}")
+        elif self.field.kind == "size":
+            error = XMLError(f"Invalid value '{raw}' for element or attribute './{node.tag}[1]'")
+        elif str(reason).startswith("Zero"):
+            error = XMLError(f"Invalid value for attribute '{self.tag}' in element '{node.tag}': {reason}")
+        else:
+            error = XMLError(f"Invalid value for attribute '{self.tag}' in element '{node.tag}': '{raw}'{tail(reason)}")
+        error.add_note(f"line {node.line}")
+        return error
+
+    def scaled(self, raw: str, unit: str | None, node: Node) -> int:
+        """The value of a number and its unit."""
+        into, plain, *_ = self.field.unit
+        try:
+            count = number(raw, 10, "")
+            if count < 0:
+                raise WrongValue
+            return units.scale(count, unit or plain, into)
+        except WrongValue as reason:
+            raise self.refuse(raw, reason, node) from None
+
+    def spell(self, value: int) -> tuple[str, str]:
+        """A scaled number as text and unit."""
+        unit, _, pretty, bare = self.field.unit
+        if pretty:
+            value, unit = units.pretty(value, unit)
+        return str(value), "" if bare else unit
+
+    def pick(self, node: Node) -> "type[Element] | None":
+        """The class of the union that this node is."""
+        tag, attrs = node.tag, node.attrs
+        for cls in self.classes:
+            if cls.TAG == tag or (not cls.TAG and self.tag == tag):
+                when = cls.WHEN
+                if when is None:
+                    return cls
+                value = attrs.get(when[0], getattr(cls, when[0], None) if when[0] not in attrs else None)
+                if value == when[1] or (type(when[1]) is tuple and value in when[1]):
+                    return cls
+        return None
+
+
+class Child(Spot):
+    """A nested element, or a list of them."""
+
+    __slots__ = ()
+
+    def read(self, node: Node, values: dict[str, Any], lost: Lost) -> bool:
+        cls = self.pick(node)
+        if cls is None:
+            return False
+        if self.field.many:
+            values[self.name].append(cls.parse(node, lost))
+        elif self.name in values:
+            return False
+        else:
+            values[self.name] = cls.parse(node, lost)
+        return True
+
+    def write(self, values: Mapping[str, Any], out: list[str], pad: str, bits: int) -> None:
+        value = values.get(self.name, self.default)
+        if value is None:
+            return
+        for element in value if self.field.many else (value,):
+            element.write(out, pad, bits, "" if element.TAG else self.tag)
+
+    def choices(self, node: Node) -> VirtError | None:
+        """Why none of the classes took a node, if a union's attribute was the reason."""
+        names = [c.WHEN[0] for c in self.classes if c.WHEN and (c.TAG or self.tag) == node.tag]
+        if not names or any(c.WHEN is None and (c.TAG or self.tag) == node.tag for c in self.classes):
+            return None
+        raw = node.attrs.get(names[0])
+        if raw is None:
+            return XMLError(f"Missing required attribute '{names[0]}' in element '{node.tag}'")
+        return XMLError(f"Invalid value for attribute '{names[0]}' in element '{node.tag}': '{raw}'")
+
+
+class Texts(Spot):
+    """The text, or one attribute, of repeated children."""
+
+    __slots__ = ()
+
+    def read(self, node: Node, values: dict[str, Any], lost: Lost) -> bool:
+        attribute = self.field.path.rpartition("@")[2] if self.field.kind == "attrs" else ""
+        raw = node.attrs.get(attribute) if attribute else node.text
+        lost += [(node, f"@{a}") for a in node.attrs if a != attribute] + [(c, "") for c in node.children]
+        if raw is not None:
+            values[self.name].append(self.convert(raw, node))
+        return True
+
+    def write(self, values: Mapping[str, Any], out: list[str], pad: str, bits: int) -> None:
+        attribute = self.field.path.rpartition("@")[2] if self.field.kind == "attrs" else ""
+        for value in values.get(self.name) or ():
+            if attribute:
+                out.append(f"{pad}<{self.tag} {attribute}='{escape(self.form.write(value))}'/>\n")
+            else:
+                out.append(f"{pad}<{self.tag}>{escape_text(self.form.write(value))}</{self.tag}>\n")
+
+
+class Apart(Spot):
+    """An element that belongs to an application."""
+
+    __slots__ = ()
+
+    def read(self, node: Node, values: dict[str, Any], lost: Lost) -> bool:
+        if self.name in values:
+            return False
+        values[self.name] = Foreign.parse(node)
+        return True
+
+    def write(self, values: Mapping[str, Any], out: list[str], pad: str, bits: int) -> None:
+        value = values.get(self.name)
+        if value is not None:
+            value.write(out, pad)
+
+
+class Shape:
+    """One element, or a child that paths lead through: where its attributes, text and children go."""
+
+    __slots__ = ("attrs", "known", "mode", "order", "present", "required", "tag", "tags", "test", "text")
+
+    def __init__(self, tag: str) -> None:
+        self.tag = tag
+        self.attrs: list[Spot] = []  # in order of output
+        self.known: dict[str, list[Spot]] = {}  # by attribute
+        self.text: list[Spot] = []
+        self.present: Spot | None = None
+        self.order: list[Shape | Child | Texts | Apart] = []
+        self.tags: dict[str, list[Shape | Child | Texts | Apart]] = {}
+        self.required: list[Spot] = []  # only in the shape of a whole class
+        self.mode = ALL
+        self.test: Test | None = None
+
+    def read(self, node: Node, values: dict[str, Any], lost: Lost, owner: Node | None = None) -> None:
+        """Read `node` into `values`; `owner` is the element whose class this is (conditions look there)."""
+        top = node if owner is None else owner
+        if node.attrs:
+            self.read_attributes(node, values, lost, top)
+        if self.text:
+            self.read_text(node, values, top)
+        elif node.text and not node.text.isspace() and node.pieces is None:
+            lost.append((node, "text()"))
+        if self.present is not None:
+            values[self.present.name] = True
+        if node.children:
+            self.read_children(node, values, lost, top)
+        if self.required:
+            self.demand(node, values)
+
+    def read_attributes(self, node: Node, values: dict[str, Any], lost: Lost, top: Node) -> None:
+        known = self.known
+        for name, raw in node.attrs.items():
+            for spot in known.get(name, ()):
+                if spot.test is None or spot.test(top):
+                    if spot.field.kind == "size":
+                        values[spot.name] = spot.scaled(raw, node.attrs.get("unit"), node)
+                    else:
+                        values[spot.name] = spot.convert(raw, node)
+                    break
+            else:
+                if name != "unit" or not self.sized():
+                    lost.append((node, f"@{name}"))
+
+    def sized(self) -> bool:
+        return any(s.field.kind == "size" for s in (*self.attrs, *self.text))
+
+    def read_text(self, node: Node, values: dict[str, Any], top: Node) -> None:
+        raw = node.text
+        if not raw:
+            return
+        for spot in self.text:
+            if spot.test is None or spot.test(top):
+                if spot.field.kind == "size":
+                    values[spot.name] = spot.scaled(raw, node.attrs.get("unit"), node)
+                elif spot.form is TEXT:
+                    if not (node.children and raw.isspace()):
+                        values[spot.name] = raw
+                elif not raw.isspace():
+                    values[spot.name] = spot.convert(raw.strip(), node)
+                return
+
+    def read_children(self, node: Node, values: dict[str, Any], lost: Lost, top: Node) -> None:
+        seen: set[int] = set()
+        for inner in node.children:
+            for place in self.tags.get(inner.tag, ()):
+                if place.test is not None and not place.test(top):
+                    continue
+                if type(place) is Shape:
+                    if id(place) in seen:
+                        continue
+                    seen.add(id(place))
+                    place.read(inner, values, lost, top)
+                    break
+                if place.read(inner, values, lost):  # type: ignore[call-arg]
+                    break
+            else:
+                self.refuse(inner)
+                lost.append((inner, ""))
+
+    def refuse(self, node: Node) -> None:
+        """Raise if a union knows the tag but not this kind of it."""
+        for place in self.tags.get(node.tag, ()):
+            error = place.choices(node) if isinstance(place, Child) else None
+            if error is not None:
+                error.add_note(f"line {node.line}")
+                raise error
+
+    def demand(self, node: Node, values: dict[str, Any]) -> None:
+        for spot in self.required:
+            if spot.name not in values and (spot.test is None or spot.test(node)):
+                if spot.field.missing:
+                    error = spot.field.missing()
+                else:
+                    holder, _, name = spot.field.path.rpartition("@")
+                    tag = holder.rstrip("/").rpartition("/")[2] or node.tag
+                    if name != spot.field.path and spot.field.kind != "child":
+                        error = XMLError(f"Missing required attribute '{name}' in element '{tag}'")
+                    else:
+                        error = XMLError(f"Missing element '{spot.tag or spot.field.path}' in element '{node.tag}'")
+                error.add_note(f"line {node.line}")
+                raise error
+
+    def write(
+        self, values: Mapping[str, Any], out: list[str], pad: str, bits: int, tag: str, hide: bool = False
+    ) -> None:
+        """Append the element; with `hide` only if there is anything in it."""
+        head = f"{pad}<{tag}"
+        for spot in self.attrs:
+            value = values.get(spot.name, spot.default)
+            if value is None or value == spot.omit or not spot.mode & bits:
+                continue
+            if spot.field.kind == "size":
+                number_, unit = spot.spell(value)
+                head += f" {spot.tag}='{number_}' unit='{unit}'" if unit else f" {spot.tag}='{number_}'"
+            else:
+                head += f" {spot.tag}='{escape(spot.form.write(value))}'"
+        body = ""
+        for spot in self.text:
+            value = values.get(spot.name, spot.default)
+            if value is None or value == spot.omit or not spot.mode & bits:
+                continue
+            if spot.field.kind == "size":
+                body, unit = spot.spell(value)
+                head += f" unit='{unit}'" if unit else ""
+            else:
+                body = escape_text(spot.form.write(value))
+        mark = len(out)
+        if self.order:
+            out.append("")
+            inner = pad + "  "
+            for place in self.order:
+                if not place.mode & bits:
+                    continue
+                if type(place) is Shape:
+                    place.write(values, out, inner, bits, place.tag, hide=not place.stands(values))
+                else:
+                    place.write(values, out, inner, bits)  # type: ignore[call-arg]
+            if len(out) > mark + 1:
+                out[mark] = f"{head}>{body}\n"
+                out.append(f"{pad}</{tag}>\n")
+                return
+            del out[mark:]
+        if body:
+            out.append(f"{head}>{body}</{tag}>\n")
+        elif not hide or len(head) > len(pad) + len(tag) + 1:
+            out.append(f"{head}/>\n")
+
+    def stands(self, values: Mapping[str, Any]) -> bool:
+        """Whether the element is written even with nothing in it."""
+        return self.present is not None and bool(values.get(self.present.name))
+
+
+def tail(reason: WrongValue) -> str:
+    return f". {reason}" if str(reason) else ""
+
+
+def escape(value: str) -> str:
+    """An attribute's value between single quotes."""
+    return value if value.isalnum() else value.translate(ATTRIBUTE_ESCAPES)
+
+
+def escape_text(value: str) -> str:
+    """An element's text."""
+    return value if value.isalnum() else value.translate(TEXT_ESCAPES)
+
+
+class Builder:
+    """Compiles classes; `element` is the base class, set by its module."""
+
+    element: "type[Element]"
+
+    def __call__(self, cls: "type[Element]") -> Shape:
+        hints = typing.get_type_hints(cls, include_extras=True)
+        top = Shape(cls.TAG)
+        for name, field in cls.FIELDS.items():
+            form, classes, optional = self.meaning(hints.get(name, Foreign))
+            test = condition(cls, field.when)
+            spot = self.place(top, field, form, classes, test)
+            if not optional and field.default is None and field.kind in ("attr", "text", "child", "size"):
+                top.required.append(spot)
+        self.settle(top)
+        return top
+
+    def meaning(self, hint: Any) -> "tuple[Form, tuple[type[Element], ...], bool]":
+        """What an annotation says: the spelling, or the classes of elements; and whether it may be absent."""
+        origin = get_origin(hint)
+        if origin is Annotated:
+            form = next((m for m in hint.__metadata__ if isinstance(m, Form)), None)
+            return (form, (), False) if form else self.meaning(get_args(hint)[0])
+        if origin in (Union, UnionType):
+            parts = get_args(hint)
+            found = [self.meaning(p) for p in parts if p is not NoneType]
+            classes = tuple(c for _, many, _ in found for c in many)
+            return found[0][0], classes, NoneType in parts
+        if origin in (list, tuple):
+            return self.meaning(get_args(hint)[0])
+        if origin is Literal:
+            return Choice(*get_args(hint)), (), False
+        if isinstance(hint, type) and issubclass(hint, self.element):
+            return TEXT, (hint,), False
+        return (INTEGER if hint is int else TEXT), (), False
+
+    def place(
+        self, top: Shape, field: Field, form: Form, classes: "tuple[type[Element], ...]", test: Test | None
+    ) -> Spot:
+        """Put a field where its path leads."""
+        path, at, name = field.path.rpartition("@")
+        if not at:
+            path, name = field.path, ""
+        path = path if classes else path.rstrip("/")
+        if field.kind == "attr" or (field.kind == "size" and at):
+            spot = Spot(field, form, classes, name, test)
+            shape = self.reach(top, path)
+            shape.attrs.append(spot)
+            shape.known.setdefault(name, []).append(spot)
+            return spot
+        if field.kind in ("text", "size", "present"):
+            shape = top if path == "." else self.reach(top, path)
+            spot = Spot(field, form, classes, path.rpartition("/")[2].strip("."), test)
+            if field.kind == "present":
+                shape.present = spot
+            else:
+                shape.text.append(spot)
+            return spot
+        holder, _, tag = path.rpartition("/")
+        kind: type[Child | Texts | Apart] = Child if classes else Apart if field.kind == "foreign" else Texts
+        made = kind(field, form, classes, tag, test)
+        shape = self.reach(top, holder)
+        shape.order.append(made)
+        for each in dict.fromkeys(c.TAG or tag for c in classes) or (tag,):
+            shape.tags.setdefault(each, []).append(made)
+        return made
+
+    def reach(self, shape: Shape, path: str) -> Shape:
+        """The shape of the child that a path leads to, made when needed."""
+        for tag in path.split("/") if path else ():
+            inner = next((p for p in shape.order if type(p) is Shape and p.tag == tag), None)
+            if inner is None:
+                inner = Shape(tag)
+                shape.order.append(inner)
+                shape.tags.setdefault(tag, []).append(inner)
+            shape = inner
+        return shape
+
+    def settle(self, shape: Shape) -> None:
+        """A child that paths lead through is conditional when everything in it is."""
+        for inner in shape.order:
+            if type(inner) is Shape:
+                self.settle(inner)
+                inside = [*inner.attrs, *inner.text, *inner.order, *([inner.present] if inner.present else [])]
+                tests = [s.test for s in inside]
+                if all(tests):
+                    inner.test = either([t for t in tests if t])
+                if inner.present is not None:
+                    inner.mode = inner.present.mode
+
+
+def either(tests: list[Test]) -> Test:
+    return lambda node: any(t(node) for t in tests)
+
+
+def condition(cls: "type[Element]", when: When | None) -> Test | None:
+    """A field's `when` as a test of the element's node; an absent attribute counts as its field's default."""
+    if when is None:
+        return None
+    attribute, wanted = ("type", when) if isinstance(when, str) else when
+    values = frozenset(v.lstrip("!") for v in ((wanted,) if isinstance(wanted, str) else wanted))
+    negate = (wanted if isinstance(wanted, str) else wanted[0]).startswith("!")
+    field = next((f for f in cls.FIELDS.values() if f.path == f"@{attribute}"), None)
+    default = None if field is None else field.default
+    return lambda node: (node.attrs.get(attribute, default) in values) is not negate
+
+
+build = Builder()
+SHAPES: "dict[type[Element], Shape]" = {}
+
+
+def shape_of(cls: "type[Element]") -> Shape:
+    """The compiled class."""
+    shape = SHAPES.get(cls)
+    if shape is None:
+        shape = SHAPES[cls] = build(cls)
+    return shape

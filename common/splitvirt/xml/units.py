@@ -1,0 +1,40 @@
+"""Sizes with a unit: `<memory unit='KiB'>`, `<max_size unit='bytes'>`."""
+
+from splitvirt.xml.forms import U64, WrongValue
+
+POWERS = {"b": 0, "byte": 0, "bytes": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5, "e": 6}
+SHIFT = {"bytes": 0, "KiB": 10, "MiB": 20, "GiB": 30, "TiB": 40, "PiB": 50, "EiB": 60}
+NAMES = list(SHIFT)
+
+
+def factor(unit: str) -> int:
+    """Bytes in one `unit`: "KiB" or "k" is 1024, "KB" 1000, in any case. Raises WrongValue."""
+    low = unit.lower()
+    if low in POWERS:
+        return int(1024 ** POWERS[low])
+    if low[:1] in POWERS and low[1:] in ("ib", "b"):
+        return int((1024 if low[1:] == "ib" else 1000) ** POWERS[low[:1]])
+    raise WrongValue(f"unknown suffix '{unit}'")
+
+
+def to_bytes(value: int, unit: str) -> int:
+    """A count of units as bytes. Raises WrongValue when it exceeds 64 bits or the unit is unknown."""
+    size = value * factor(unit)
+    if not 0 <= size <= U64:
+        raise WrongValue("value too large")
+    return size
+
+
+def scale(value: int, unit: str, into: str) -> int:
+    """A count of `unit` as a count of `into` (bytes, KiB, ...), rounded up as libvirt does."""
+    shift = SHIFT[into]
+    return (to_bytes(value, unit) + (1 << shift) - 1) >> shift
+
+
+def pretty(value: int, unit: str) -> tuple[int, str]:
+    """The largest unit that gives a whole number: (8388608, "bytes") is (8, "MiB")."""
+    power = NAMES.index(unit)
+    while value and value % 1024 == 0 and power + 1 < len(NAMES):
+        value //= 1024
+        power += 1
+    return value, NAMES[power]
