@@ -1,0 +1,47 @@
+"""How much a server lets its clients use, and what it counts for whoever watches it."""
+
+from bisect import bisect_left
+from dataclasses import dataclass
+from typing import ClassVar, Final
+
+
+@dataclass
+class Limits:
+    """libvirt's limits under its own names and defaults; each may be changed while the server runs."""
+
+    max_clients: int = 5000
+    max_anonymous_clients: int = 20
+    min_workers: int = 5
+    max_workers: int = 20  # calls of ordinary priority under way at once; the rest wait their turn
+    prio_workers: int = 5
+    max_client_requests: int = 5  # calls of one client under way before it is read from again
+    keepalive_interval: float = 5
+    keepalive_count: int = 5
+    max_output: int = 16 << 20  # bytes that may wait for a client that does not read
+    auth_seconds: float = 90  # a client that has not authenticated by then is dropped
+
+
+class Count:
+    """One procedure's record: how often, how often in vain, how long."""
+
+    __slots__ = ("buckets", "errors", "in_flight", "name", "seconds", "total")
+
+    BOUNDS: ClassVar[tuple[float, ...]] = (0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 30)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.total = 0
+        self.errors = 0
+        self.in_flight = 0
+        self.seconds = 0.0
+        self.buckets = [0] * (len(self.BOUNDS) + 1)
+
+    def add(self, seconds: float, failed: bool) -> None:
+        """Record a call that has ended; `buckets[i]` are the calls of at most `BOUNDS[i]` seconds."""
+        self.total += 1
+        self.errors += failed
+        self.seconds += seconds
+        self.buckets[bisect_left(BOUNDS, seconds)] += 1
+
+
+BOUNDS: Final = Count.BOUNDS
