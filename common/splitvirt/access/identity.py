@@ -100,7 +100,7 @@ class Identity:
         return self.start_time != 0 and start_time(self.pid) == self.start_time
 
     def open_pidfd(self) -> int:
-        """A new pidfd of the calling process; ProcessLookupError when it has ended (the pid may be another's by now)."""
+        """A new pidfd of the calling process; ProcessLookupError when it has ended."""
         fd = os.pidfd_open(self.pid)
         if self.alive():
             return fd

@@ -4,7 +4,8 @@ import os
 from collections.abc import Awaitable
 from typing import Literal, Protocol
 
-from ..api.errors import AuthFailed
+from splitvirt.api.errors import AuthFailed
+
 from .identity import Identity
 
 AUTH_NONE, AUTH_POLKIT = 0, 2
@@ -17,7 +18,7 @@ class Authority(Protocol):
     """What decides where the rules of this module do not: polkit, as far as the daemons are concerned."""
 
     async def check(self, action: str, caller: Identity, details: dict[str, str], *, interactive: bool = False) -> bool:
-        """Whether `caller` may do `action`; raises VirtError with the reason where it cannot tell. Never waits for long."""
+        """Whether `caller` may do `action`, soon; raises VirtError with the reason where it cannot tell."""
         ...
 
 
@@ -65,8 +66,8 @@ def details_of(driver: str, permission: str, on: object) -> dict[str, str]:
 class Access:
     """Who may connect, and what each may do then.
 
-    `private`: a session or embedded daemon, which serves its own user (and root) alone. `auth_ro` and `auth_rw` say what
-    a socket asks before the first call; `fine` whether polkit is asked about each permission as well (libvirt's
+    `private`: a session or embedded daemon, which serves its own user (and root) alone. `auth_ro` and `auth_rw` say
+    what a socket asks before the first call; `fine` whether polkit is asked about each permission as well (libvirt's
     access_drivers = ["polkit"]).
     """
 

@@ -23,7 +23,7 @@ _TOKEN = re.compile(
 class Key:
     """One key: its kind by its default (bool, int, str or list), what it means, and what else is allowed.
 
-    `check` says what is wrong with a value ("must be ..."), or "". `inert` says why a key that libvirt knows does nothing here.
+    `check` says what is wrong with a value ("must be ..."), or "". `inert`: why a key of libvirt's does nothing here.
     """
 
     default: Value | bool
@@ -62,7 +62,7 @@ def within(low: int, high: int) -> Callable[[Value], str]:
 
 def octal(value: Value) -> str:
     """A check: a file mode, as in "0770"."""
-    return "" if isinstance(value, str) and re.fullmatch("0?[0-7]{3}", value) else 'must be an octal mode such as "0770"'
+    return "" if isinstance(value, str) and re.fullmatch("0?[0-7]{3}", value) else 'must be a mode such as "0770"'
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def read(text: str, file: str = "configuration") -> list[Setting]:
 class Config(Mapping[str, Value]):
     """The keys of one or more files over their defaults. `config["name"]`, or by kind: text, number, flag, texts."""
 
-    keys: Keys
+    known: Keys
     given: dict[str, Setting] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     """Each with file and line: unknown keys and keys without effect."""
@@ -108,11 +108,11 @@ class Config(Mapping[str, Value]):
 
     def add(self, text: str, file: str, own: Keys | None = None) -> None:
         """Take in one file's settings; the last one of a name counts."""
-        own = self.keys if own is None else own
+        own = self.known if own is None else own
         for setting in read(text, file):
             where = f"{setting.file}:{setting.line}: {setting.name}"
             if (key := own.get(setting.name)) is None:
-                self.warnings.append(f"{where}: unknown key{_hint(setting.name, own, self.keys)}")
+                self.warnings.append(f"{where}: unknown key{_hint(setting.name, own, self.known)}")
             elif key.inert:
                 self.warnings.append(f"{where}: has no effect: {key.inert}")
             elif wrong := key.wrong(setting.value):
@@ -121,13 +121,13 @@ class Config(Mapping[str, Value]):
                 self.given[setting.name] = setting
 
     def __getitem__(self, name: str) -> Value:
-        return self.given[name].value if name in self.given else self.keys[name].default
+        return self.given[name].value if name in self.given else self.known[name].default
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.keys)
+        return iter(self.known)
 
     def __len__(self) -> int:
-        return len(self.keys)
+        return len(self.known)
 
     def text(self, name: str) -> str:
         """A key whose value is text."""
@@ -153,7 +153,7 @@ class Config(Mapping[str, Value]):
 
     def frozen_changes(self, other: "Config") -> list[str]:
         """Keys that `other` sets differently and that only a restart takes in."""
-        return [name for name, key in self.keys.items() if not key.reload and self[name] != other[name]]
+        return [name for name, key in self.known.items() if not key.reload and self[name] != other[name]]
 
 
 def _hint(name: str, own: Keys, known: Keys) -> str:
@@ -209,7 +209,8 @@ class _Reader:
             if self.value != "=":
                 raise self._error(f"expecting an assignment after {name}")
             self._next()
-            yield Setting(name, self._list() if self.value == "[" and self.kind == "mark" else self._scalar(), self.file, line)
+            value = self._list() if (self.kind, self.value) == ("mark", "[") else self._scalar()
+            yield Setting(name, value, self.file, line)
             if self.kind != "line":
                 raise self._error("expecting the end of the line")
 

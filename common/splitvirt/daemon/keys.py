@@ -3,7 +3,7 @@
 Each daemon reads `<daemon>.conf` (the keys in DAEMON) and its driver's own file (`qemu.conf`, `network.conf`).
 """
 
-from .config import Key, one_of, octal, within
+from .config import Key, octal, one_of, within
 
 _AUTH = one_of("none", "polkit")
 _FORMATS = one_of("raw", "gzip", "bzip2", "xz", "lzop", "zstd")
@@ -20,7 +20,7 @@ DAEMON = {
     # who may do what
     "auth_unix_ro": Key("", one_of("", "none", "polkit"), reload=True),
     "auth_unix_rw": Key("", one_of("", "none", "polkit"), reload=True),
-    "access_drivers": Key([], lambda v: "" if v in ([], ["none"], ["polkit"]) else 'must be [] or ["polkit"]', reload=True),
+    "access_drivers": Key([], one_of([], ["none"], ["polkit"]), reload=True),
     # limits
     "max_clients": Key(5000, _COUNT, reload=True),
     "max_queued_clients": Key(1000, within(0, 1_000_000)),
@@ -145,7 +145,7 @@ QEMU = {
     "stdio_handler": Key("file", one_of("file", "logd")),
     "gluster_debug_level": Key(4, within(0, 9)),
     "virtiofsd_debug": Key(False),
-    "namespaces": Key([], lambda v: "" if v in ([], ["mount"]) else 'must be [] or ["mount"]'),
+    "namespaces": Key([], one_of([], ["mount"])),
     "memory_backing_dir": Key(""),
     "swtpm_user": Key("tss"),
     "swtpm_group": Key("tss"),

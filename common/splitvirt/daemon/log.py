@@ -13,10 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..api.errors import InvalidArg
+from splitvirt.api.errors import InvalidArg
 
 FIELDS = (
-    "domain", "uuid", "network", "port", "client", "user", "call", "pool", "volume", "device", "job", "interface", "vmid",
+    "domain", "uuid", "network", "port", "client", "user", "call", "pool", "volume", "device", "job", "interface",
 )  # fmt: skip
 """What a record may be about: attributes of `extra=`, each a journal field SPLITVIRT_<NAME>."""
 

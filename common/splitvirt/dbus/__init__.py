@@ -1,0 +1,1 @@
+"""D-Bus: the only package that imports the D-Bus library."""
