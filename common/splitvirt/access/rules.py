@@ -1,7 +1,8 @@
 """The decision: may this caller do this to that object. Both front ends ask here and nowhere else."""
 
 import os
-from collections.abc import Awaitable
+import socket
+from collections.abc import Awaitable, Mapping
 from typing import Literal, Protocol
 
 from splitvirt.api.errors import AuthFailed
@@ -83,6 +84,16 @@ class Access:
     ):
         self.driver, self.private, self.fine, self.authority = driver, private, fine, authority
         self.auth_ro, self.auth_rw = auth_ro, auth_rw
+
+    @staticmethod
+    def identify(sock: socket.socket) -> Identity:
+        """Who is at the other end of a connected UNIX socket."""
+        return Identity.of_socket(sock)
+
+    @staticmethod
+    def of_parameters(given: Mapping[str, object]) -> Identity:
+        """The caller that a trusted peer speaks for; KeyError when it names no user."""
+        return Identity.of_parameters(given)
 
     def admits(self, caller: Identity) -> bool:
         """Whether the caller may connect at all."""
