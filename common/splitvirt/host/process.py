@@ -1,0 +1,102 @@
+"""Starting processes that live with this application, or that outlive it."""
+
+import asyncio
+import os
+import shutil
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import IO, Literal
+
+from splitvirt.host.pidfd import Held
+
+Lifetime = Literal["app", "keep"]
+
+# The parent may have died before the kernel was told to send a signal at its death: then nobody would. So the
+# child looks whether its parent is still the one that asked for it. 0 is a parent in an outer PID namespace.
+_CHECK = 'case $PPID in "$0"|0) exec "$@";; esac; echo "the application that started this is gone" >&2; exit 125'
+
+
+class Launcher:
+    """Starts processes in the caller's cgroup, as the caller's user, without touching signals or child watchers.
+
+    With lifetime "app" the kernel kills them when this application ends, however it ends: they are spawned by a
+    thread that lives until `close`, for a parent-death signal fires when the *thread* that forked ends, and the
+    event loop's thread may end before the application does.
+    """
+
+    def __init__(self, lifetime: Lifetime = "app") -> None:
+        self.lifetime = lifetime
+        self._thread: ThreadPoolExecutor | None = None
+        self._prefix: list[str] = []
+
+    async def spawn(
+        self,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        fds: Iterable[int] = (),
+        output: int | IO[bytes] = subprocess.DEVNULL,
+        cwd: str | os.PathLike[str] | None = None,
+    ) -> Held:
+        """Start a program: `env` is its whole environment (default: ours), `fds` stay open under their numbers.
+
+        Its standard output and error go to `output`. It leads a session of its own, so that a terminal's Ctrl-C
+        reaches the application alone. Raises OSError when the program cannot be run.
+        """
+        program = shutil.which(argv[0])
+        if program is None:
+            raise FileNotFoundError(2, "No such program, or it cannot be executed", argv[0])
+        command = [*self._tether(), program, *argv[1:]]
+
+        def fork() -> Held:
+            child = subprocess.Popen(
+                command,
+                env=None if env is None else dict(env),
+                pass_fds=tuple(fds),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                cwd=cwd,
+                start_new_session=True,
+            )
+            child.returncode = 0  # it is watched and reaped by its pidfd: Popen is to do neither, nor to warn
+            held = Held.open(child.pid)
+            if held is None:
+                raise ProcessLookupError(3, "It ended before it began", program)
+            return held
+
+        if self.lifetime == "keep":
+            return fork()
+        return await asyncio.get_running_loop().run_in_executor(self._own_thread(), fork)
+
+    def close(self) -> None:
+        """End the spawning thread; with lifetime "app", what it spawned ends with it."""
+        if self._thread is not None:
+            self._thread.shutdown(wait=True)
+            self._thread = None
+
+    def _own_thread(self) -> ThreadPoolExecutor:
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1, thread_name_prefix="splitvirt-launcher")
+        return self._thread
+
+    def _tether(self) -> list[str]:
+        if self.lifetime == "keep":
+            return []
+        if not self._prefix:
+            setpriv = shutil.which("setpriv")
+            if setpriv is None:
+                raise FileNotFoundError(2, "setpriv (util-linux) is needed to tie guests to this application")
+            self._prefix = [setpriv, "--pdeathsig", "KILL", "/bin/sh", "-c", _CHECK]
+        return [*self._prefix, str(os.getpid())]
+
+
+def run_blocking(argv: Sequence[str], *, timeout: float = 30.0) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end within `timeout` seconds and return what it said; for use outside an event loop."""
+    return subprocess.run(argv, capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL, check=False)
+
+
+async def run(argv: Sequence[str], *, timeout: float = 30.0) -> subprocess.CompletedProcess[str]:
+    """Run a short-lived program beside the event loop, at most `timeout` seconds: `subprocess.TimeoutExpired`."""
+    return await asyncio.to_thread(run_blocking, argv, timeout=timeout)

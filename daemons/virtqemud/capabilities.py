@@ -1,0 +1,175 @@
+"""What one QEMU binary can do, as it says itself: machines, CPU models, devices, objects, options and schema."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+DEVICES: tuple[str, ...] = (
+    # Devices whose properties differ between builds and versions: `Capabilities.device_has` knows these. Those with
+    # OpenGL are not among them: QEMU 7.2 aborts when asked for their properties while their module is not installed.
+    *("virtio-blk-pci", "virtio-net-pci", "virtio-scsi-pci", "virtio-serial-pci", "virtio-balloon-pci"),
+    *("virtio-rng-pci", "virtio-gpu-pci", "virtio-vga", "virtio-9p-pci"),
+    *("virtio-blk-device", "virtio-net-device", "virtio-iommu-pci", "virtio-mem-pci", "virtio-pmem-pci"),
+    *("virtio-crypto-pci", "virtio-input-host-pci", "virtio-keyboard-pci", "vhost-vsock-pci", "vhost-scsi-pci"),
+    *("vhost-user-fs-pci", "vhost-user-blk-pci", "vhost-user-gpu", "vfio-pci", "vfio-pci-nohotplug", "vfio-ccw"),
+    *("scsi-hd", "scsi-cd", "scsi-disk", "scsi-block", "scsi-generic", "ide-hd", "ide-cd", "floppy", "isa-fdc"),
+    *("usb-storage", "usb-host", "usb-redir", "usb-hub", "usb-kbd", "usb-tablet", "usb-mouse", "usb-ccid"),
+    *("qemu-xhci", "nec-usb-xhci", "ich9-usb-ehci1", "piix3-usb-uhci", "piix4-usb-uhci", "pci-bridge", "pxb"),
+    *("pxb-pcie", "pcie-root-port", "ioh3420", "pcie-pci-bridge", "i82801b11-bridge", "x3130-upstream"),
+    *("PIIX4_PM", "ICH9-LPC", "intel-iommu", "amd-iommu", "VGA", "qxl", "qxl-vga", "cirrus-vga", "vmware-svga"),
+    *("bochs-display", "ramfb", "secondary-vga", "nvdimm", "pc-dimm", "ivshmem-plain", "ivshmem-doorbell"),
+    *("megasas", "mptsas1068", "lsi", "ahci", "pvscsi", "e1000", "e1000e", "rtl8139", "vmxnet3", "tpm-tis"),
+    *("tpm-crb", "vmgenid", "vmcoreinfo", "pvpanic", "pvpanic-pci", "i6300esb", "ib700", "isa-serial", "pci-serial"),
+    *("isa-parallel", "isa-debugcon", "hda-duplex", "hda-output", "hda-micro", "usb-audio", "mch", "i440FX-pcihost"),
+    *("q35-pcihost", "igb", "virtio-scsi-device", "vhost-user-vsock-pci", "virtio-sound-pci", "nvme", "sdhci-pci"),
+)
+
+OBJECTS: tuple[str, ...] = (
+    *("memory-backend-ram", "memory-backend-file", "memory-backend-memfd", "memory-backend-epc", "iothread"),
+    *("rng-builtin", "rng-random", "rng-egd", "secret", "tls-creds-x509", "throttle-group", "sev-guest"),
+    *("thread-context", "main-loop", "pr-manager-helper", "input-linux", "cryptodev-backend-builtin"),
+)
+
+
+class Capabilities:
+    """The answers of one emulator, and whether KVM works with it. Immutable; made by `virtqemud.probe`."""
+
+    def __init__(self, facts: Mapping[str, Any], *, kvm: bool = False, why_no_kvm: str = "") -> None:
+        self.facts = facts
+        self.emulator: str = facts["emulator"]
+        self.arch: str = facts["arch"]
+        self.version: tuple[int, int, int] = (*facts["version"],)
+        self.package: str = facts["package"]
+        self.kvm, self.why_no_kvm = kvm, why_no_kvm
+        self.machines: dict[str, dict[str, Any]] = {machine["name"]: machine for machine in facts["machines"]}
+        self.cpus: dict[str, list[dict[str, Any]]] = facts["cpus"]
+        self.devices = frozenset(facts["devices"])
+        self.objects = frozenset(facts["objects"])
+        self._aliases = {machine["alias"]: machine["name"] for machine in facts["machines"] if "alias" in machine}
+        self._properties: dict[str, list[str]] = facts["properties"]
+        self._options: dict[str, list[str]] = facts["options"]
+        self._schema = frozenset(facts["schema"])
+
+    @property
+    def version_number(self) -> int:
+        """The version as libvirt numbers it: major * 1,000,000 + minor * 1,000 + micro."""
+        major, minor, micro = self.version
+        return major * 1_000_000 + minor * 1_000 + micro
+
+    @property
+    def accelerators(self) -> list[str]:
+        """The domain types that it can run here: "qemu" (TCG), and "kvm" where that was seen to work."""
+        return ["qemu", "kvm"] if self.kvm else ["qemu"]
+
+    @property
+    def default_machine(self) -> str | None:
+        """The full name of the machine that a guest gets when it asks for none."""
+        return next((name for name, machine in self.machines.items() if machine.get("is-default")), None)
+
+    def canonical(self, machine: str) -> str:
+        """The versioned name behind an alias such as "pc" or "q35"; any other name as it is."""
+        return str(self._aliases.get(machine, machine))
+
+    def machine(self, name: str) -> dict[str, Any] | None:
+        """QEMU's MachineInfo of a machine or alias: cpu-max, default-cpu-type, default-ram-id, numa-mem-supported..."""
+        return self.machines.get(self.canonical(name))
+
+    def cpu(self, name: str, accelerator: str = "tcg") -> dict[str, Any] | None:
+        """QEMU's CpuDefinitionInfo of a CPU model under "tcg" or "kvm"."""
+        models = self.cpus.get(accelerator) or self.cpus["tcg"]
+        return next((model for model in models if model["name"] == name), None)
+
+    def cpu_expansion(self, accelerator: str = "tcg") -> dict[str, Any] | None:
+        """All properties of the richest model: "max" under TCG, "host" under KVM; None where QEMU cannot say."""
+        expansions: dict[str, dict[str, Any]] = self.facts["expansions"]
+        return expansions.get(accelerator)
+
+    def has_device(self, name: str) -> bool:
+        """Whether `-device name` exists."""
+        return name in self.devices
+
+    def device_has(self, device: str, prop: str) -> bool:
+        """Whether a device of `DEVICES` has a property."""
+        return prop in self._properties.get(device, ())
+
+    def has_object(self, name: str) -> bool:
+        """Whether `-object name` exists."""
+        return name in self.objects
+
+    def object_has(self, name: str, prop: str) -> bool:
+        """Whether an object of `OBJECTS` has a property."""
+        return prop in self._properties.get(name, ())
+
+    def machine_has(self, prop: str) -> bool:
+        """Whether `-machine` takes an option (of the machine base class, as query-command-line-options lists them)."""
+        return self.option_has("machine", prop)
+
+    def has_option(self, option: str) -> bool:
+        """Whether the command line takes `-option` (for options that QEMU lists in query-command-line-options)."""
+        return option in self._options
+
+    def option_has(self, option: str, parameter: str) -> bool:
+        """Whether `-option` takes a parameter."""
+        return parameter in self._options.get(option, ())
+
+    def has_command(self, command: str) -> bool:
+        """Whether the monitor takes a command, or sends an event, of that name."""
+        return command in self._schema
+
+    def schema(self, path: str) -> bool:
+        """Whether QEMU's schema holds a path.
+
+        `command`, `command/argument`, `command/argument=choice` for an enumeration, `command/argument/member` within
+        it, and for the members of a variant `command/choice/member`: "blockdev-add/driver=nbd",
+        "blockdev-add/file/aio", "netdev_add/type=vhost-vdpa", "object-add/qom-type=sev-guest".
+        """
+        return path in self._schema
+
+    @property
+    def tpm_backends(self) -> list[str]:
+        """TPM backends: "passthrough", "emulator"."""
+        return list(self.facts["tpm-types"])
+
+    @property
+    def tpm_models(self) -> list[str]:
+        """TPM models: "tpm-tis", "tpm-crb", ..."""
+        return list(self.facts["tpm-models"])
+
+    @property
+    def sandbox(self) -> bool:
+        """Whether seccomp filters are built in (`-sandbox on`)."""
+        return self.option_has("sandbox", "enable")
+
+
+def schema_paths(schema: Iterable[Mapping[str, Any]], depth: int = 2) -> set[str]:
+    """The paths of `Capabilities.schema`, from the answer to query-qmp-schema."""
+    types = {entry["name"]: entry for entry in schema}
+    paths: set[str] = set()
+
+    def walk(path: str, name: str, level: int) -> None:
+        entry = types.get(name, {})
+        match entry.get("meta-type"):
+            case "object":
+                for member in entry["members"]:
+                    paths.add(f"{path}/{member['name']}")
+                    enter(f"{path}/{member['name']}", member["type"], level)
+                for variant in entry.get("variants", ()):
+                    walk(f"{path}/{variant['case']}", variant["type"], level)
+            case "enum":
+                paths.update(f"{path}={value}" for value in entry["values"])
+            case "array":
+                walk(path, entry["element-type"], level)
+            case "alternate":
+                for member in entry["members"]:
+                    enter(path, member["type"], level)
+
+    def enter(path: str, name: str, level: int) -> None:
+        kind = types.get(name, {}).get("meta-type")
+        if kind == "enum" or level > 1:
+            walk(path, name, level - 1)
+
+    for entry in list(types.values()):
+        if entry["meta-type"] in ("command", "event"):
+            paths.add(entry["name"])
+        if entry["meta-type"] == "command":
+            walk(entry["name"], entry["arg-type"], depth)
+    return paths
