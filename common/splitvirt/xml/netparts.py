@@ -1,15 +1,57 @@
 """What a guest's interface, a network and a network port share: bandwidth, VLANs, virtual ports, addresses, routes."""
 
-from splitvirt.xml.element import Element, YesNo, attr, child, children
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
+from splitvirt.api.constants import VIR_FROM_NETWORK
+from splitvirt.api.errors import ConfigUnsupported, VirtError, XMLDetail, XMLError
+from splitvirt.xml.element import Element, Node, attr, child, children
+from splitvirt.xml.forms import U64, Form, Positive, Unsigned, WrongValue, YesNo, number
 
 
-class Rate(Element):
-    """One direction of a limit: kilobytes per second; `burst` is in kilobytes."""
+class Paired(Element):
+    """An element that libvirt writes with a closing tag even when nothing is in it."""
 
-    average: int | None = attr()
-    peak: int | None = attr()
-    floor: int | None = attr()
-    burst: int | None = attr()
+    def write(self, out: list[str], pad: str, bits: int, tag: str = "") -> None:
+        mark = len(out)
+        super().write(out, pad, bits, tag)
+        if len(out) == mark + 1 and out[mark].endswith("/>\n"):
+            out[mark] = out[mark][:-3] + ">\n"
+            out.append(f"{pad}</{tag or self.TAG}>\n")
+
+
+def whole(raw: str) -> int:
+    value = number(raw, 10, "")
+    if not 0 <= value <= U64 or raw.strip().startswith("-"):
+        raise WrongValue
+    return value
+
+
+Speed = Annotated[int, Form(whole, str)]
+
+
+def unread(name: str) -> Callable[[str], VirtError]:
+    """The words for a rate that is no number."""
+
+    def wrong(raw: str) -> VirtError:
+        return ConfigUnsupported(f"could not convert bandwidth {name} value '{raw}'", domain=VIR_FROM_NETWORK)
+
+    return wrong
+
+
+class Rate(Element, hide_empty=True):
+    """One direction of a limit: kilobytes per second; `burst` is in kilobytes. 0 is the same as not given."""
+
+    average: Speed | None = attr(omit=0, wrong=unread("average"))
+    peak: Speed | None = attr(omit=0, wrong=unread("peak"))
+    floor: Speed | None = attr(omit=0, wrong=unread("floor"))
+    burst: Speed | None = attr(omit=0, wrong=unread("burst"))
+
+    def check(self, node: Node) -> None:
+        if self.floor is not None and node.tag == "outbound":
+            raise ConfigUnsupported("'floor' attribute allowed only in <inbound> element", domain=VIR_FROM_NETWORK)
+        if self.average is None and self.floor is None:
+            raise XMLDetail("Missing mandatory average or floor attributes", domain=VIR_FROM_NETWORK)
 
 
 class Inbound(Rate, tag="inbound"):
@@ -20,44 +62,142 @@ class Outbound(Rate, tag="outbound"):
     """What goes out."""
 
 
-class Bandwidth(Element, tag="bandwidth"):
+class Bandwidth(Paired, tag="bandwidth"):
     """Traffic shaping; `class_id` is the tc class of a running network's port."""
 
     class_id: int | None = attr("@classID")
     inbound: Inbound | None = child()
     outbound: Outbound | None = child()
 
+    def check(self, node: Node) -> None:
+        for tag in ("inbound", "outbound"):
+            if sum(inner.tag == tag for inner in node.children) > 1:
+                raise XMLDetail(f"Only one child <{tag}> element allowed", domain=VIR_FROM_NETWORK)
+
+    def write(self, out: list[str], pad: str, bits: int, tag: str = "") -> None:
+        if self.inbound or self.outbound or self.class_id:
+            super().write(out, pad, bits, tag)
+
 
 class VlanTag(Element, tag="tag"):
     """One VLAN id, 0-4095."""
 
-    id: int = attr()
-    native_mode: str | None = attr("@nativeMode")
+    id: Unsigned = attr()
+    native_mode: Literal["tagged", "untagged"] | None = attr("@nativeMode")
 
 
 class Vlan(Element, tag="vlan"):
     """The VLANs of a port; a trunk carries several."""
 
-    trunk: YesNo | None = attr()
+    trunk: YesNo | None = attr(
+        omit=False, wrong=lambda raw: XMLError(f"invalid \"trunk='{raw}'\" in <vlan> - must be yes or no")
+    )
     tags: list[VlanTag] = children()
 
+    def check(self, node: Node) -> None:
+        if not self.tags:
+            raise XMLError("missing tag id - each <vlan> must have at least one <tag id='n'/> subelement")
+        for tag in self.tags:
+            if tag.id > 4095:
+                raise XMLError(f"vlan tag id {tag.id} too large (maximum 4095)")
+        natives = sum(tag.native_mode is not None for tag in self.tags)
+        if natives > 1:
+            raise XMLError("duplicate native vlan setting")
+        if self.trunk is False and len(self.tags) > 1:
+            raise XMLError("invalid \"trunk='no'\" in <vlan> - trunk='yes' is required for more than one vlan tag")
+        if self.trunk is False and natives:
+            raise XMLError("invalid configuration in <vlan> - \"trunk='no'\" is not allowed with a native vlan id")
+        self.trunk = self.trunk or len(self.tags) > 1 or None
 
-class VirtualPortParameters(Element, tag="parameters"):
+
+def small(limit: int) -> Form:
+    """A number in any base up to `limit`; the reason says which bound it missed."""
+
+    def read(raw: str) -> int:
+        value = number(raw, 0, "")
+        if not 0 <= value <= limit:
+            raise WrongValue
+        return value
+
+    return Form(read, str)
+
+
+def parameter(name: str, preposition: str) -> Callable[[str], VirtError]:
+    """The words for a parameter that is no number, or too large a one."""
+
+    def wrong(raw: str) -> VirtError:
+        try:
+            number(raw, 0, "")
+        except WrongValue:
+            return XMLError(f"cannot parse value of {name} parameter")
+        return XMLError(f"value {preposition} {name} out of range")
+
+    return wrong
+
+
+def read_uuid(raw: str) -> str:
+    digits = raw.strip().replace("-", "").lower()
+    if len(digits) != 32 or any(c not in "0123456789abcdef" for c in digits):
+        raise WrongValue
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def not_uuid(name: str) -> Callable[[str], VirtError]:
+    return lambda raw: XMLError(f"cannot parse {name} parameter as a uuid")
+
+
+def profile(raw: str) -> str:
+    if len(raw.encode()) > 39:
+        raise WrongValue
+    return raw
+
+
+PlainUuid = Annotated[str, Form(read_uuid, str)]
+
+
+class VirtualPortParameters(Element, tag="parameters", hide_empty=True):
     """What the switch wants to know of the port."""
 
-    managerid: int | None = attr()
-    typeid: int | None = attr()
-    typeidversion: int | None = attr()
-    instanceid: str | None = attr()
-    interfaceid: str | None = attr()
-    profileid: str | None = attr()
+    managerid: Annotated[int, small(0xFF)] | None = attr(wrong=parameter("managerid", "of"))
+    typeid: Annotated[int, small(0xFFFFFF)] | None = attr(wrong=parameter("typeid", "for"))
+    typeidversion: Annotated[int, small(0xFF)] | None = attr(wrong=parameter("typeidversion", "of"))
+    instanceid: PlainUuid | None = attr(wrong=not_uuid("instanceid"))
+    interfaceid: PlainUuid | None = attr(wrong=not_uuid("interfaceid"))
+    profileid: Annotated[str, Form(profile, str)] | None = attr(
+        wrong=lambda raw: XMLError("profileid parameter too long")
+    )
+
+
+SWITCHES = {
+    "802.1Qbg": ("managerid", "typeid", "typeidversion", "instanceid"),
+    "802.1Qbh": ("profileid",),
+    "openvswitch": ("interfaceid", "profileid"),
+    "midonet": ("interfaceid",),
+}
+"""The kinds of managed switch, and the parameters that each understands."""
+
+
+def switch_kind(raw: str) -> str:
+    if raw not in SWITCHES:
+        raise WrongValue
+    return raw
 
 
 class VirtualPort(Element, tag="virtualport"):
     """A port of a managed switch: 802.1Qbg, 802.1Qbh, openvswitch or midonet."""
 
-    type: str | None = attr()
+    type: Annotated[str, Form(switch_kind, str)] | None = attr(
+        wrong=lambda raw: ConfigUnsupported(f"unknown virtualport type {raw}", domain=VIR_FROM_NETWORK)
+    )
     parameters: VirtualPortParameters | None = child()
+
+    def check(self, node: Node) -> None:
+        if self.type is None or self.parameters is None:
+            return
+        given: dict[str, Any] = vars(self.parameters)
+        for name in ("managerid", "typeid", "typeidversion", "instanceid", "profileid", "interfaceid"):
+            if given.get(name) is not None and name not in SWITCHES[self.type]:
+                raise XMLError(f"extra {name} unsupported in <virtualport type='{self.type}'>")
 
 
 class IPAddress(Element, tag="ip"):
@@ -70,17 +210,17 @@ class IPAddress(Element, tag="ip"):
 
 
 class Route(Element, tag="route"):
-    """A static route."""
+    """A static route; `splitvirt.xml.netaddress.check_route` says whether it is one."""
 
     family: str | None = attr()
-    address: str = attr()
+    address: str | None = attr()
     netmask: str | None = attr()
-    prefix: int | None = attr()
+    prefix: Unsigned | None = attr()
     gateway: str | None = attr()
-    metric: int | None = attr()
+    metric: Positive | None = attr()
 
 
-class PortOptions(Element, tag="port"):
+class PortOptions(Element, tag="port", hide_empty=True):
     """An isolated port talks to the host only, not to other isolated ports."""
 
     isolated: YesNo | None = attr()
