@@ -1,0 +1,59 @@
+"""One owner at a time for a directory of state."""
+
+import fcntl
+import json
+import os
+from pathlib import Path
+
+from splitvirt.host.paths import make_private
+from splitvirt.host.pidfd import command_name, start_time
+
+
+class Taken(Exception):
+    """Somebody else owns it; the text names the holder."""
+
+
+class OwnerLock:
+    """A lock on a file, held until `release` or the end of this process, against every other opener, ours too.
+
+    The file says who holds it. It is never removed: a lock on a removed file would guard nothing.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._fd = -1
+
+    def acquire(self) -> None:
+        """Take the lock at once. Raises Taken, or OSError when the file cannot be made."""
+        make_private(self.path.parent, 0o755)
+        fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = _read_holder(fd)
+            os.close(fd)
+            raise Taken(f"{self.path.parent} is in use by {holder}") from None
+        me = os.getpid()
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, json.dumps({"pid": me, "started": start_time(me), "name": command_name(me)}).encode(), 0)
+        self._fd = fd
+
+    def release(self) -> None:
+        """Give the lock up; once is enough."""
+        if self._fd >= 0:
+            os.ftruncate(self._fd, 0)
+            os.close(self._fd)
+            self._fd = -1
+
+
+def _read_holder(fd: int) -> str:
+    try:
+        holder = json.loads(os.pread(fd, 4096, 0))
+        pid, name = int(holder["pid"]), str(holder["name"])
+    except (ValueError, KeyError, TypeError):
+        return "another process"
+    if pid == os.getpid():
+        return f"this very process ({name}, pid {pid}): another instance has it open"
+    if start_time(pid) != holder.get("started"):
+        return f"a process that process {pid} ({name}) left behind"
+    return f"process {pid} ({name})"
