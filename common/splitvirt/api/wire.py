@@ -30,6 +30,12 @@ class Bus(Protocol):
     def variant(self, signature: str, value: Any) -> Any:
         """The library's variant; what it gives back has `signature` and `value` too."""
 
+    def attach(self, fd: int) -> int:
+        """Have the message carry a descriptor; its place among those of the message."""
+
+    def attached(self, at: int) -> int:
+        """The descriptor at a place among those of the message; it stays the message's."""
+
 
 class Payload(bytearray):
     """An XDR payload being written, and the file descriptors that go beside it."""
@@ -410,3 +416,9 @@ class FdWire(Wire):
         if not data.fds:
             raise RPCError("Unable to decode message payload: a file descriptor is missing")
         return data.fds.pop(0)
+
+    def to_bus(self, value: Any, bus: Bus) -> Any:
+        return [bus.attach(fd) for fd in value] if self.many else bus.attach(value)
+
+    def from_bus(self, value: Any, bus: Bus) -> Any:
+        return [bus.attached(at) for at in value] if self.many else bus.attached(value)
