@@ -131,9 +131,7 @@ def _prefix(route: RouteLike, address: Address, mask: Address | None) -> int:
         return route.prefix
     if mask is not None:
         return max(mask_bits(mask), 0)
-    if address.value == 0:
-        return 0
-    return max(natural_prefix(address), 0)
+    return 0
 
 
 def _check_family(

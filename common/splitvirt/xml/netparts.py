@@ -183,7 +183,7 @@ def switch_kind(raw: str) -> str:
     return raw
 
 
-class VirtualPort(Element, tag="virtualport"):
+class VirtualPort(Element, tag="virtualport", hide_empty=True):
     """A port of a managed switch: 802.1Qbg, 802.1Qbh, openvswitch or midonet."""
 
     type: Annotated[str, Form(switch_kind, str)] | None = attr(

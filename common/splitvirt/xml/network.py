@@ -38,7 +38,7 @@ FORWARD_MODES = ("none", "nat", "route", "open", "bridge", "private", "vepa", "p
 
 
 def forward_mode(raw: str) -> str:
-    if raw not in FORWARD_MODES:
+    if raw and raw not in FORWARD_MODES:
         raise WrongValue
     return raw
 
