@@ -21,7 +21,7 @@ from .monitor import CommandError, Monitor
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1
+FORMAT = 2
 """Raised whenever what is asked or how it is kept changes, so that older caches are asked again."""
 
 DEADLINE = 30.0
@@ -193,9 +193,18 @@ async def _questions(monitor: Monitor, accelerator: str) -> dict[str, Any]:
         "properties": await _properties(monitor, set(devices), set(objects)),
         "options": {entry["option"]: sorted(p["name"] for p in entry["parameters"]) for entry in got["options"]},
         "schema": sorted(schema_paths(got["schema"])),
+        "displays": _displays(got["schema"]),
         "tpm-types": got["tpm-types"],
         "tpm-models": got["tpm-models"],
     }
+
+
+def _displays(schema: list[dict[str, Any]]) -> list[str]:
+    """The kinds of `-display`: the tag of what query-display-options returns."""
+    types = {entry["name"]: entry for entry in schema}
+    options = types.get(types.get("query-display-options", {}).get("ret-type", ""), {})
+    tags = (types.get(m["type"], {}) for m in options.get("members", ()) if m["name"] == options.get("tag"))
+    return next((list(tag["values"]) for tag in tags if "values" in tag), [])
 
 
 def _lean(model: dict[str, Any]) -> dict[str, Any]:
