@@ -12,31 +12,32 @@
 
 What a field is:
 
-* `attr("child/@name")` an attribute, `text("child")` or `text(".")` an element's text, `size(...)` a number with a unit,
-  `present("child")` an empty element that says yes, `child()` and `children()` nested elements, `attrs("boot/@dev")` and
-  `texts("initarg")` lists of such, `foreign("metadata")` what belongs to somebody else. Without a path the field's own
-  name is meant (less a trailing "_", which keeps clear of Python's words).
-* Fields whose paths lead through the same child share that child. It is written where the first of them is declared, and
-  only if one of them has a value (or its `present()` field is True).
-* The annotation is the spelling: `str`, `int`, `Literal["a", "b"]`, and the forms of `forms.py`. `X | None` may be absent;
-  a field that is neither optional nor has a default is required (libvirt's "Missing required attribute ..." otherwise).
+* `attr("child/@name")` an attribute, `text("child")` or `text(".")` an element's text, `size(...)` a number with a
+  unit, `present("child")` an empty element that says yes, `child()` and `children()` nested elements,
+  `attrs("boot/@dev")` and `texts("initarg")` lists of such, `foreign("metadata")` what belongs to somebody else.
+  Without a path the field's own name is meant (less a trailing "_", which keeps clear of Python's words).
+* Fields whose paths lead through the same child share that child. It is written where the first of them is declared,
+  and only if one of them has a value (or its `present()` field is True).
+* The annotation is the spelling: `str`, `int`, `Literal["a", "b"]`, and the forms of `forms.py`. `X | None` may be
+  absent; a field that is neither optional nor has a default is required ("Missing required attribute ...").
 * Order of declaration is order of output; fields of a base class come after the class's own. `order=-1` puts a field
   first, `last=True` (order 1) last.
-* Unions: `child()` and `children()` take the first class whose tag matches and whose `when=("attribute", "value")` (or a
-  tuple of values) holds; a class without `when` takes what is left. A class without a tag takes the path's last name.
-  A path that ends in "/" only says which child they are in ("devices/").
+* Unions: `child()` and `children()` take the first class whose tag matches and whose `when=("attribute", "value")` (or
+  a tuple of values) holds; a class without `when` takes what is left. A class without a tag takes the path's last
+  name. A path that ends in "/" only says which child they are in ("devices/").
 * `when="file"` on a field: only if the element's `type` is that; "!file": is not; ("mode", "x") another attribute;
   ("type", ("a", "b")) several values. It limits reading; a value that is set is always written.
 * `mode=LIVE` only on running guests' XML (not with `inactive=True`); `SECURE` only with `secure=True` (passwords);
   `STATUS` only in the driver's own records; `STABLE` not in `migratable=True`.
-* `omit=value` does not write that value. A class with `hide_empty=True` is not written when nothing in it is.
-* `wrong=` and `missing=` make the error where libvirt has its own words for it: a function of the raw text (of nothing)
-  that returns the VirtError.
+* `omit=value` does not write that value. A class with `hide_empty=True` is not written when nothing in it is;
+  one with `block=True` is written on two lines when it is empty.
+* `wrong=` and `missing=` make the error where libvirt has its own words for it: a function of the raw text (of
+  nothing) that returns the VirtError.
 * Methods to override: `check(node)` runs after an element was read (raise there; `node.line` is known);
   `visible(bits)` returns the values to write where that depends on more than a mode.
 
-Nothing is lost silently: what no field takes is in `unknown` of the element that `from_xml` returned (path and line), and is
-logged once a document.
+Nothing is lost silently: what no field takes is in `unknown` of the element that `from_xml` returned (path and line),
+and is logged once a document.
 """
 
 import logging
@@ -45,11 +46,32 @@ from typing import Any, ClassVar, NamedTuple, Self
 
 from splitvirt.api.errors import VirtError, XMLError
 from splitvirt.xml.forms import (
-    AnyBase, Bitmap, Choice, EnabledDisabled, Form, Hex1, Hex2, Hex3, Hex4, Hex6, Hex8, Hex64, NonNegative, OneZero,
-    OnOff, Positive, Positive64, Signed, TrueFalse, Unsigned, Unsigned64, WrongValue, YesNo,
+    AnyBase,
+    Bitmap,
+    Choice,
+    EnabledDisabled,
+    Form,
+    Hex1,
+    Hex2,
+    Hex3,
+    Hex4,
+    Hex6,
+    Hex8,
+    Hex64,
+    NonNegative,
+    OneZero,
+    OnOff,
+    Positive,
+    Positive64,
+    Signed,
+    TrueFalse,
+    Unsigned,
+    Unsigned64,
+    WrongValue,
+    YesNo,
 )  # fmt: skip
 from splitvirt.xml.node import Node, parse_node
-from splitvirt.xml.shape import ALL, LIVE, SECURE, STABLE, STATUS, Field, Shape, build, shape_of
+from splitvirt.xml.shape import ALL, LIVE, SECURE, STABLE, STATUS, Field, build, shape_of
 
 __all__ = [
     "LIVE", "SECURE", "STABLE", "STATUS", "AnyBase", "Bitmap", "Choice", "Element", "EnabledDisabled", "Field", "Form",
@@ -111,8 +133,8 @@ def size(
 ) -> Any:
     """A number with a `unit` attribute beside it: the text of a child ("memory") or an attribute ("@memory").
 
-    Held in `unit` (bytes or KiB) and written in it, or with `pretty` in the largest unit that divides it, or with `bare`
-    without a unit; `plain` is what a number without a unit means when that is not `unit`.
+    Held in `unit` (bytes or KiB) and written in it, or with `pretty` in the largest unit that divides it, or with
+    `bare` without a unit; `plain` is what a number without a unit means when that is not `unit`.
     """
     field = Field("size", path, default, when, order or int(last), mode, None, wrong, missing)
     field.unit = (unit, plain or unit, pretty, bare)
@@ -173,14 +195,21 @@ class Element:
     TAG: ClassVar[str] = ""
     WHEN: ClassVar[tuple[str, str | tuple[str, ...]] | None] = None
     HIDE_EMPTY: ClassVar[bool] = False
+    BLOCK: ClassVar[bool] = False
     FIELDS: ClassVar[dict[str, Field]] = {}  # in order of output
     LISTS: ClassVar[tuple[str, ...]] = ()
+    _unknown: list[Unknown]
 
     def __init_subclass__(
-        cls, tag: str = "", when: tuple[str, str | tuple[str, ...]] | None = None, hide_empty: bool | None = None
+        cls,
+        tag: str = "",
+        when: tuple[str, str | tuple[str, ...]] | None = None,
+        hide_empty: bool | None = None,
+        block: bool = False,
     ) -> None:
         cls.TAG = tag or cls.TAG
         cls.WHEN = when
+        cls.BLOCK = block or cls.BLOCK
         if hide_empty is not None:
             cls.HIDE_EMPTY = hide_empty
         own: dict[str, Field] = {}
@@ -268,7 +297,10 @@ class Element:
     def write(self, out: list[str], pad: str, bits: int, tag: str = "") -> None:
         """Append the element's lines to `out`."""
         shape = shape_of(type(self))
+        mark = len(out)
         shape.write(self.visible(bits), out, pad, bits, tag or shape.tag, hide=self.HIDE_EMPTY)
+        if self.BLOCK and len(out) == mark + 1:
+            out[mark:] = [out[mark].replace("/>", ">"), f"{pad}</{tag or shape.tag}>\n"]
 
     def copy(self) -> Self:
         """A deep copy that shares nothing that can change."""

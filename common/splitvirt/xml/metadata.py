@@ -1,7 +1,8 @@
 """`<metadata>`: elements of applications, kept and printed as libvirt (that is, libxml2) prints them.
 
-Below `<metadata>` there is one element per namespace; elements without one, second ones of a namespace, and text between
-them are not kept. Blank text between elements goes, and the elements are indented, unless there is text beside them.
+Below `<metadata>` there is one element per namespace; elements without one, second ones of a namespace, and text
+between them are not kept. Blank text between elements goes, and the elements are indented, unless there is text beside
+them.
 """
 
 from typing import Self
@@ -59,7 +60,7 @@ class Foreign:
         out.append(f"{pad}</{self.tag}>\n")
 
     def get(self, uri: str) -> str | None:
-        """The element of a namespace as a document of its own without that namespace, as virDomainGetMetadata gives it."""
+        """The element of a namespace as a document without that namespace, as virDomainGetMetadata gives it."""
         node = self.entries.get(uri)
         return None if node is None else render(stripped(node, uri), "")
 

@@ -1,7 +1,7 @@
 """The engine below `Element`: a class's fields compiled, at first use, into a tree that follows the XML.
 
-A `Shape` is one element: the attributes, text and children that fields live in. Reading looks every attribute and child up
-by name; writing walks the same tree in order. `Spot` is one field in it.
+A `Shape` is one element: the attributes, text and children that fields live in. Reading looks every attribute and child
+up by name; writing walks the same tree in order. `Spot` is one field in it.
 """
 
 import typing
@@ -111,7 +111,7 @@ class Spot:
         """The class of the union that this node is."""
         tag, attrs = node.tag, node.attrs
         for cls in self.classes:
-            if cls.TAG == tag or (not cls.TAG and self.tag == tag):
+            if tag == cls.TAG or (not cls.TAG and self.tag == tag):
                 when = cls.WHEN
                 if when is None:
                     return cls
@@ -153,7 +153,7 @@ class Child(Spot):
         raw = node.attrs.get(names[0])
         if raw is None:
             return XMLError(f"Missing required attribute '{names[0]}' in element '{node.tag}'")
-        return XMLError(f"Invalid value for attribute '{names[0]}' in element '{node.tag}': '{raw}'")
+        return XMLError(f"Invalid value for attribute '{names[0]}' in element '{node.tag}': '{raw}'.")
 
 
 class Texts(Spot):
@@ -272,7 +272,7 @@ class Shape:
                     seen.add(id(place))
                     place.read(inner, values, lost, top)
                     break
-                if place.read(inner, values, lost):  # type: ignore[call-arg]
+                if place.read(inner, values, lost):
                     break
             else:
                 self.refuse(inner)
@@ -352,7 +352,7 @@ class Shape:
 
 
 def tail(reason: WrongValue) -> str:
-    return f". {reason}" if str(reason) else ""
+    return f". {reason}" if str(reason) else "."
 
 
 def escape(value: str) -> str:

@@ -3,8 +3,8 @@
 from splitvirt.xml.forms import U64, WrongValue
 
 POWERS = {"b": 0, "byte": 0, "bytes": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5, "e": 6}
-SHIFT = {"bytes": 0, "KiB": 10, "MiB": 20, "GiB": 30, "TiB": 40, "PiB": 50, "EiB": 60}
-NAMES = list(SHIFT)
+NAMES = ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"]
+SHIFT = {name: 10 * i for i, name in enumerate(NAMES)} | {"B": 0}
 
 
 def factor(unit: str) -> int:

@@ -1,0 +1,188 @@
+"""`<features>`: what the machine and its hypervisor show to the guest."""
+
+from typing import Literal
+
+from splitvirt.api.errors import ConfigUnsupported
+from splitvirt.xml.element import Element, OnOff, Unsigned, attr, child, present, size
+from splitvirt.xml.node import Node
+
+
+class State(Element):
+    """A feature that is on or off."""
+
+    state: OnOff = attr()
+
+
+class Spinlocks(State, tag="spinlocks"):
+    """`retries` before the guest's spinning is told to the hypervisor."""
+
+    retries: Unsigned | None = attr(order=2)
+
+
+class Stimer(State, tag="stimer"):
+    """Synthetic timers."""
+
+    direct: State | None = child("direct")
+
+
+class VendorId(State, tag="vendor_id"):
+    """The hypervisor's vendor id, up to 12 characters."""
+
+    value: str | None = attr(order=2)
+
+
+class Hyperv(Element, tag="hyperv", block=True):
+    """Enlightenments for Windows."""
+
+    mode: Literal["custom", "passthrough"] | None = attr(
+        wrong=lambda raw: ConfigUnsupported(f"unknown hyperv mode '{raw}'"),
+    )
+    relaxed: State | None = child("relaxed")
+    vapic: State | None = child("vapic")
+    spinlocks: Spinlocks | None = child()
+    vpindex: State | None = child("vpindex")
+    runtime: State | None = child("runtime")
+    synic: State | None = child("synic")
+    stimer: Stimer | None = child()
+    reset: State | None = child("reset")
+    vendor_id: VendorId | None = child()
+    frequencies: State | None = child("frequencies")
+    reenlightenment: State | None = child("reenlightenment")
+    tlbflush: State | None = child("tlbflush")
+    ipi: State | None = child("ipi")
+    evmcs: State | None = child("evmcs")
+    avic: State | None = child("avic")
+
+
+class DirtyRing(State, tag="dirty-ring"):
+    """`size` is the number of entries per vCPU, a power of two."""
+
+    size: Unsigned | None = attr(order=2)
+
+
+class Kvm(Element, tag="kvm", hide_empty=True):
+    """KVM's paravirtual features."""
+
+    hidden: State | None = child("hidden")
+    hint_dedicated: State | None = child("hint-dedicated")
+    poll_control: State | None = child("poll-control")
+    pv_ipi: State | None = child("pv-ipi")
+    dirty_ring: DirtyRing | None = child()
+
+
+class XenPassthrough(State, tag="passthrough"):
+    """IOMMU use."""
+
+    mode: Literal["sync_pt", "share_pt"] | None = attr(order=2)
+
+
+class Xen(Element, tag="xen", hide_empty=True):
+    """Xen's features."""
+
+    e820_host: State | None = child("e820_host")
+    passthrough: XenPassthrough | None = child()
+
+
+class Smm(Element, tag="smm"):
+    """System management mode; `tseg` is its extra memory in bytes."""
+
+    state: OnOff | None = attr()
+    tseg: int | None = size(unit="bytes", plain="MiB", pretty=True)
+
+
+class Hpt(Element, tag="hpt"):
+    """POWER's hash page table; `maxpagesize` in KiB."""
+
+    resizing: Literal["enabled", "disabled", "required"] | None = attr()
+    maxpagesize: int | None = size()
+
+
+class Capabilities(Element, tag="capabilities"):
+    """What of Linux's capabilities a container has."""
+
+    policy: Literal["default", "allow", "deny"] | None = attr(
+        wrong=lambda raw: ConfigUnsupported(f"unknown policy attribute '{raw}' of feature 'capabilities'")
+    )
+    audit_control: OnOff | None = attr("audit_control/@state")
+    audit_write: OnOff | None = attr("audit_write/@state")
+    block_suspend: OnOff | None = attr("block_suspend/@state")
+    chown: OnOff | None = attr("chown/@state")
+    dac_override: OnOff | None = attr("dac_override/@state")
+    dac_read_search: OnOff | None = attr("dac_read_search/@state")
+    fowner: OnOff | None = attr("fowner/@state")
+    fsetid: OnOff | None = attr("fsetid/@state")
+    ipc_lock: OnOff | None = attr("ipc_lock/@state")
+    ipc_owner: OnOff | None = attr("ipc_owner/@state")
+    kill: OnOff | None = attr("kill/@state")
+    lease: OnOff | None = attr("lease/@state")
+    linux_immutable: OnOff | None = attr("linux_immutable/@state")
+    mac_admin: OnOff | None = attr("mac_admin/@state")
+    mac_override: OnOff | None = attr("mac_override/@state")
+    mknod: OnOff | None = attr("mknod/@state")
+    net_admin: OnOff | None = attr("net_admin/@state")
+    net_bind_service: OnOff | None = attr("net_bind_service/@state")
+    net_broadcast: OnOff | None = attr("net_broadcast/@state")
+    net_raw: OnOff | None = attr("net_raw/@state")
+    setgid: OnOff | None = attr("setgid/@state")
+    setfcap: OnOff | None = attr("setfcap/@state")
+    setpcap: OnOff | None = attr("setpcap/@state")
+    setuid: OnOff | None = attr("setuid/@state")
+    sys_admin: OnOff | None = attr("sys_admin/@state")
+    sys_boot: OnOff | None = attr("sys_boot/@state")
+    sys_chroot: OnOff | None = attr("sys_chroot/@state")
+    sys_module: OnOff | None = attr("sys_module/@state")
+    sys_nice: OnOff | None = attr("sys_nice/@state")
+    sys_pacct: OnOff | None = attr("sys_pacct/@state")
+    sys_ptrace: OnOff | None = attr("sys_ptrace/@state")
+    sys_rawio: OnOff | None = attr("sys_rawio/@state")
+    sys_resource: OnOff | None = attr("sys_resource/@state")
+    sys_time: OnOff | None = attr("sys_time/@state")
+    sys_tty_config: OnOff | None = attr("sys_tty_config/@state")
+    syslog: OnOff | None = attr("syslog/@state")
+    wake_alarm: OnOff | None = attr("wake_alarm/@state")
+
+
+class Features(Element, tag="features", hide_empty=True):
+    """What the machine and its hypervisor show to the guest."""
+
+    acpi: bool = present()
+    apic: bool = present()
+    apic_eoi: OnOff | None = attr("apic/@eoi")
+    pae: bool = present()
+    hap: bool = present()
+    hap_state: OnOff | None = attr("hap/@state")
+    viridian: bool = present()
+    privnet: bool = present()
+    hyperv: Hyperv | None = child()
+    kvm: Kvm | None = child()
+    pvspinlock: OnOff | None = attr("pvspinlock/@state")
+    capabilities: Capabilities | None = child()
+    pmu: bool = present()
+    pmu_state: OnOff | None = attr("pmu/@state")
+    vmport: bool = present()
+    vmport_state: OnOff | None = attr("vmport/@state")
+    gic: bool = present()
+    gic_version: Literal["host", "2", "3"] | None = attr("gic/@version")
+    smm: Smm | None = child()
+    ioapic: Literal["qemu", "kvm"] | None = attr("ioapic/@driver")
+    hpt: Hpt | None = child()
+    vmcoreinfo: bool = present()
+    vmcoreinfo_state: OnOff | None = attr("vmcoreinfo/@state")
+    htm: OnOff | None = attr("htm/@state")
+    nested_hv: OnOff | None = attr("nested-hv/@state")
+    msrs_unknown: Literal["ignore", "fault"] | None = attr("msrs/@unknown")
+    ccf_assist: OnOff | None = attr("ccf-assist/@state")
+    xen: Xen | None = child()
+    cfpc: Literal["broken", "workaround", "fixed"] | None = attr("cfpc/@value")
+    sbbc: Literal["broken", "workaround", "fixed"] | None = attr("sbbc/@value")
+    ibs: Literal["broken", "workaround", "fixed-ibs", "fixed-ccd", "fixed-na"] | None = attr("ibs/@value")
+    tcg_tb_cache: int | None = size("tcg/tb-cache")
+
+    def check(self, node: Node) -> None:
+        """A feature that libvirt does not have is refused, not ignored."""
+        for inner in node.children:
+            if inner.tag not in KNOWN:
+                raise ConfigUnsupported(f"unexpected feature '{inner.tag}'")
+
+
+KNOWN = frozenset(field.path.lstrip("@").partition("/")[0] for field in Features.FIELDS.values())
