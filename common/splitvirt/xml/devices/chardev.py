@@ -1,0 +1,123 @@
+"""Character devices' host side: where the bytes of a serial port, channel, smart card, ... go to and come from."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from splitvirt.api.errors import XMLError
+from splitvirt.xml.element import LIVE, Element, Node, OnOff, Unsigned, YesNo, attr, child, children
+from splitvirt.xml.seclabel import DeviceLabel
+
+Backend = Literal[
+    "null", "vc", "pty", "dev", "file", "pipe", "stdio", "udp", "tcp", "unix",
+    "spicevmc", "spiceport", "nmdm", "qemu-vdagent", "dbus",
+]  # fmt: skip
+
+KEPT = {
+    "pty": ("path", "seclabels"),
+    "dev": ("path", "seclabels"),
+    "file": ("path", "append", "seclabels"),
+    "pipe": ("path", "seclabels"),
+    "udp": ("mode", "host", "service", "seclabels"),
+    "tcp": ("mode", "host", "service", "tls", "reconnect", "seclabels"),
+    "unix": ("mode", "path", "reconnect", "seclabels"),
+    "spiceport": ("channel",),
+    "dbus": ("channel",),
+    "nmdm": ("master", "slave", "seclabels"),
+    "qemu-vdagent": ("copypaste", "mouse_mode"),
+}
+"""What of `<source>` each backend has; the rest is dropped, as libvirt drops it."""
+
+
+class Reconnect(Element, tag="reconnect"):
+    """Whether and after how many seconds a lost connection is made again."""
+
+    enabled: YesNo = attr()
+    timeout: Unsigned | None = attr()
+
+    def check(self, node: Node) -> None:
+        if not self.enabled:
+            self.timeout = None
+        elif self.timeout is None:
+            raise XMLError("Missing required attribute 'timeout' in element 'reconnect'")
+
+
+class ChardevSource(Element, tag="source", hide_empty=True):
+    """One end on the host: a path, an address, or a channel's name."""
+
+    mode: Literal["bind", "connect"] | None = attr(wrong=lambda raw: XMLError(f"Unknown source mode '{raw}'"))
+    path: str | None = attr()
+    host: str | None = attr()
+    service: str | None = attr()
+    tls: YesNo | None = attr()
+    tls_from_config: int | None = attr("@tlsFromConfig")
+    channel: str | None = attr()
+    master: str | None = attr()
+    slave: str | None = attr()
+    append: OnOff | None = attr()
+    copypaste: YesNo | None = attr("clipboard/@copypaste")
+    mouse_mode: Literal["server", "client"] | None = attr("mouse/@mode")
+    reconnect: Reconnect | None = child()
+    seclabels: list[DeviceLabel] = children()
+
+    def visible(self, bits: int) -> Mapping[str, Any]:
+        return self.__dict__ | {"tls_from_config": None}
+
+
+class Chardev(Element):
+    """A base for what has a character device as its backend; its fields come first."""
+
+    type: Backend = attr(
+        order=-1,
+        missing=lambda: XMLError("Missing type for char device"),
+        wrong=lambda raw: XMLError(f"unknown type presented to host for character device: {raw}"),
+    )
+    sources: list[ChardevSource] = children(order=-1)
+    log_file: str | None = attr("log/@file", order=-1)
+    log_append: OnOff | None = attr("log/@append", order=-1)
+    protocol: Literal["raw", "telnet", "telnets", "tls"] | None = attr(
+        "protocol/@type", order=-1, when="tcp", wrong=lambda raw: XMLError(f"Unknown protocol '{raw}'")
+    )
+
+    def check(self, node: Node) -> None:
+        self.tidy()
+
+    def tidy(self) -> None:
+        """Leave of the sources what this type of backend has. Raises XMLError for too many of them."""
+        limit = 2 if self.type == "udp" else 1
+        if len(self.sources) > limit:
+            raise XMLError(
+                "only two source elements are allowed for udp character device"
+                if limit == 2
+                else "only one source element is allowed for non-udp character device"
+            )
+        kept = KEPT.get(self.type, ())
+        for source in self.sources:
+            source.__dict__ = {k: v for k, v in source.__dict__.items() if k in kept or k == "seclabels"}
+            if "mode" in kept and source.mode is None:
+                source.mode = "connect"
+        if not kept:
+            self.sources = []
+        if self.type == "udp":
+            self.sources.sort(key=lambda s: s.mode or "")
+        if self.type == "tcp" and self.protocol is None:
+            self.protocol = "raw"
+
+    @property
+    def source(self) -> ChardevSource:
+        """The only source, made when there is none yet (not for udp, which may have two)."""
+        if not self.sources:
+            self.sources.append(ChardevSource())
+        return self.sources[0]
+
+    def end(self, mode: str) -> ChardevSource | None:
+        """The udp source that binds, or that connects."""
+        return next((s for s in self.sources if s.mode == mode), None)
+
+    def hidden(self, bits: int, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What is written: a pty's path is known only while the guest runs; a socket without a path has no source."""
+        if not self.sources:
+            return values
+        if (self.type == "pty" and not bits & LIVE) or (self.type == "unix" and self.sources[0].path is None):
+            kept = [ChardevSource(seclabels=s.seclabels) for s in self.sources if s.seclabels]
+            return {**values, "sources": kept}
+        return values

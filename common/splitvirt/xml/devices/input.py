@@ -1,0 +1,23 @@
+"""`<input>`: keyboards, mice, tablets, and the host's own through evdev."""
+
+from typing import Literal
+
+from splitvirt.xml.devices.device import Device, VirtioOptions
+from splitvirt.xml.devices.virtio import VirtioModel
+from splitvirt.xml.element import OnOff, attr, child
+
+
+class Input(Device, tag="input"):
+    """An input device; `bus` follows from the machine where it is not given."""
+
+    type: Literal["mouse", "tablet", "keyboard", "passthrough", "evdev"] = attr()
+    bus: Literal["ps2", "usb", "xen", "parallels", "virtio", "none"] | None = attr()
+    model: VirtioModel | None = attr()
+    driver: VirtioOptions | None = child()
+    source_evdev: str | None = attr("source/@evdev", when="passthrough")
+    source_dev: str | None = attr("source/@dev", when="evdev")
+    grab: Literal["all"] | None = attr("source/@grab", when="evdev")
+    grab_toggle: Literal["ctrl-ctrl", "alt-alt", "shift-shift", "meta-meta", "scrolllock", "ctrl-scrolllock"] | None = (
+        attr("source/@grabToggle", when="evdev")
+    )
+    repeat: OnOff | None = attr("source/@repeat", when="evdev")

@@ -1,0 +1,18 @@
+"""`<parallel>`: a parallel port."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from splitvirt.xml.devices.chardev import Chardev
+from splitvirt.xml.devices.device import Device
+from splitvirt.xml.element import NonNegative, attr
+
+
+class Parallel(Chardev, Device, tag="parallel"):
+    """A parallel port."""
+
+    target_type: str | None = attr("target/@type")
+    target_port: NonNegative | None = attr("target/@port")
+
+    def visible(self, bits: int) -> Mapping[str, Any]:
+        return self.hidden(bits, super().visible(bits))

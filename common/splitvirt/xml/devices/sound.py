@@ -1,0 +1,21 @@
+"""`<sound>`: an emulated sound card."""
+
+from typing import Literal
+
+from splitvirt.xml.devices.device import Device
+from splitvirt.xml.element import Element, Unsigned, YesNo, attr, children
+
+
+class Codec(Element, tag="codec"):
+    """One codec of an HD audio card."""
+
+    type: Literal["duplex", "micro", "output"] = attr()
+
+
+class Sound(Device, tag="sound"):
+    """A sound card; `audio_id` names the `<audio>` backend that it plays through."""
+
+    model: Literal["es1370", "sb16", "ac97", "ich6", "ich9", "usb", "pcspk", "ich7"] = attr()
+    multichannel: YesNo | None = attr()
+    codecs: list[Codec] = children()
+    audio_id: Unsigned | None = attr("audio/@id")
