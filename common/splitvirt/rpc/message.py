@@ -87,7 +87,7 @@ def frame(
     type: int,
     serial: int,
     status: int = OK,
-    payload: bytes = b"",
+    payload: bytes | bytearray = b"",
     version: int = VERSION,
 ) -> bytes:
     """The bytes of a frame without descriptors."""

@@ -1,0 +1,82 @@
+"""The calls of the contracts that a server offers, as procedures that it answers."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from splitvirt.api.call import Call, calls
+from splitvirt.api.dispatch import perform
+from splitvirt.api.errors import AccessDenied, OperationDenied
+from splitvirt.api.wire import Payload
+
+from . import events, session
+from .message import ADMIN, Message
+from .procedure import AUTHENTICATED, OPENED, Procedure, Programs
+from .stream import ServedStream, WireStream
+
+if TYPE_CHECKING:
+    from .forward import Routes
+    from .peer import Peer
+
+
+def programs_of(offers: Mapping[type, Any], routes: "Routes | None" = None) -> Programs:
+    """What a server answers. Of a call that several contracts have, the first one's root answers.
+
+    What is not offered is forwarded where there is a route for it.
+    """
+    programs: Programs = {}
+    session.procedures(programs)
+    for contract, root in offers.items():
+        events.procedures(programs, contract, root)
+        for declared in calls(contract):
+            for call in (declared, *declared.older):
+                programs.setdefault(call.program, {}).setdefault(call.rpc, _procedure(root, call))
+    if routes is not None:
+        routes.procedures(programs)
+    return programs
+
+
+def _procedure(root: Any, call: Call) -> Procedure:
+    name = f"{call.on.__name__}.{call.name}" if call.on_object else call.name
+    stage = AUTHENTICATED if call.program == ADMIN else OPENED
+
+    async def answer(peer: "Peer", message: Message) -> Payload:
+        values, note = call.unpack_args(message.payload, message.fds or ())
+        result = await _perform(root, call, values, peer)
+        return call.pack_result(result, note)
+
+    async def answer_stream(peer: "Peer", message: Message) -> None:
+        values, note = call.unpack_args(message.payload, message.fds or ())
+        stream = _open_stream(peer, message, call, values)
+        try:
+            payload = call.pack_result(await _perform(root, call, [*values, stream], peer), note)
+        except BaseException:
+            stream.dismiss()
+            raise
+        peer.send_reply(message, payload)
+        stream.open()
+
+    return Procedure(name, answer_stream if call.stream else answer, high=call.high, stage=stage)
+
+
+async def _perform(root: Any, call: Call, values: list[Any], peer: "Peer") -> Any:
+    try:
+        return await perform(root, call, values, peer)
+    except AccessDenied as error:
+        if peer.readonly:
+            raise OperationDenied(f"read only access prevents {call.api}", domain=error.domain) from None
+        raise
+
+
+def _open_stream(peer: "Peer", message: Message, call: Call, values: list[Any]) -> ServedStream:
+    flags = values[-1] if call.sparse else 0
+    earlier = peer.streams.get(message.serial)
+    if earlier is not None:
+        earlier.lost()
+
+    def ended(stream: WireStream) -> None:
+        if peer.streams.get(stream.serial) is stream:
+            del peer.streams[stream.serial]
+
+    stream = ServedStream(peer.channel, message, ended, call.stream, bool(flags & call.sparse))
+    peer.streams[message.serial] = stream
+    return stream
