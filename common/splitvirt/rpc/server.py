@@ -52,7 +52,7 @@ class Server:
         self.uris = None if uris is None else frozenset(uris)
         self.programs = programs_of(self.offers, routes)
         self.peers: dict[int, Peer] = {}
-        self.closing = False
+        self.accepting = True
         self.on_change: list[Callable[[], object]] = []  # a client came, authenticated or left
         self.refused = 0
         self._numbers = itertools.count(1)
@@ -88,6 +88,16 @@ class Server:
         self._balance()
         return listener
 
+    def pause(self) -> None:
+        """Leave new connections in the kernel's queue; clients that are there are served on."""
+        self.accepting = False
+        self._balance()
+
+    def resume(self) -> None:
+        """Take connections again after `pause`."""
+        self.accepting = True
+        self._balance()
+
     def unlisten(self, listener: Listener) -> None:
         """Close one socket; its clients stay."""
         self._listeners.remove(listener)
@@ -113,7 +123,7 @@ class Server:
 
     def _balance(self) -> None:
         """Take connections only while there is room; those beyond wait in the kernel's queue."""
-        take = not self.closing and not self._full()
+        take = self.accepting and not self._full()
         for listener in self._listeners:
             if take:
                 listener.start()
@@ -228,17 +238,12 @@ class Server:
 
     # -- the end ---------------------------------------------------------------------------------------------------
 
-    def pause(self) -> None:
-        """Take no more connections; the clients that are there are served on."""
-        self.closing = True
-        self._balance()
-
     async def close(self, drain: float = 5) -> None:
         """Stop taking connections and reading, finish what was taken on within `drain` seconds, then drop everybody.
 
         What is not finished by then is cancelled.
         """
-        self.closing = True
+        self.accepting = False
         for listener in self._listeners:
             listener.close()
         self._listeners.clear()
