@@ -1,7 +1,7 @@
 """From a parsed network to one that can be kept: meaning checked, addresses spelled, defaults filled in.
 
 `read` is for everything that comes in as a document; `place` fills in what depends on the host and on the other
-networks (bridge name, MAC) and refuses what this kind of network cannot have here. Both raise VirtError in libvirt words.
+networks (bridge name, MAC), and refuses what they cannot have here. Both raise VirtError in the words of libvirt.
 """
 
 from uuid import UUID, uuid4
