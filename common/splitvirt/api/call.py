@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NoReturn, TypeVar, get_type_hints
 
 from .errors import InvalidArg, NoSupport
+from .program import PROGRAMS
 from .record import Layout, Object, ObjectWire, Record, Ref, wire
 from .rule import Rule
 from .shape import Field, Shape, Silent
@@ -24,7 +25,6 @@ from .wire import Payload, Reader, Wire
 __all__ = ["Call", "Object", "Older", "Record", "Ref", "call", "calls", "wire"]
 
 M = TypeVar("M", bound=Callable[..., Awaitable[Any]])
-PROGRAMS = {"remote": 0x20008086, "qemu": 0x20008087, "lxc": 0x00068000, "admin": 0x06900690}
 
 
 class Older:

@@ -92,7 +92,7 @@ def _subject(call: Call, kind: str, on: Any, values: Sequence[Any]) -> Any:
         while isinstance(one, Object):
             if kind == one.KIND:
                 return one
-            one = one.parent
+            one = one.owner
     if kind == "connect":
         return on
     if call.finds:

@@ -13,8 +13,8 @@ MOST = 16 * 1024 * 1024
 class Draft:
     """An object to be: its kind, its name and UUID as the XML says them, and what it will belong to."""
 
-    def __init__(self, kind: str, xml: str, parent: Any = None) -> None:
-        self.KIND, self.xml, self.parent = kind, xml, parent
+    def __init__(self, kind: str, xml: str, owner: Any = None) -> None:
+        self.KIND, self.xml, self.owner = kind, xml, owner
 
     @property
     def name(self) -> str | None:

@@ -15,6 +15,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, NamedTuple, get_type_hints
 
+from .program import PROGRAMS
 from .record import Layout, Object, wire
 from .shape import INT, Field
 from .wire import Payload, Reader
@@ -25,8 +26,8 @@ log = logging.getLogger(__name__)
 class Event:
     """One declared event.
 
-    `rpc` carries it to clients with callback numbers, `older` to those without. `id` is what clients register for, in the
-    numbering of `family`. `dbus` is its signal, on the root's interface where `on_root`, else on the object's.
+    `rpc` carries it to clients with callback numbers, `older` to those without. `id` is what clients register for, in
+    the numbering of `family`. `dbus` is its signal, on the root's interface where `on_root`, else on the object's.
     """
 
     def __init__(self, method: Any, **spec: Any) -> None:
@@ -34,7 +35,7 @@ class Event:
         self.rpc: int = spec["rpc"]
         self.id: int = spec["id"]
         self.older: int = spec["older"]
-        self.program: int = spec["program"]
+        self.program: int = PROGRAMS[spec["program"]]
         self.dbus: str = spec["dbus"]
         self.on_root: bool = spec["on_root"]
         self.lead: int = spec["lead"]
@@ -102,7 +103,7 @@ def event(
     rpc: int,
     id: int = -1,
     older: int = 0,
-    program: int = 0x20008086,
+    program: str = "remote",
     dbus: str = "",
     on_root: bool = False,
     lead: int = 0,

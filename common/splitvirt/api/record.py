@@ -43,10 +43,13 @@ class Object:
     KIND: ClassVar[str] = ""  # the first half of its permissions: "domain" of "domain:start"
     XDR: ClassVar[str] = ""
     BUS: ClassVar[str] = ""  # its D-Bus interface
+    PROPS: ClassVar[
+        dict[str, tuple[str, str]]
+    ] = {}  # D-Bus properties that are attributes: the attribute, its signature
     LIST_MAX: ClassVar[int] = 16384
 
     @property
-    def parent(self) -> "Object | None":
+    def owner(self) -> "Object | None":
         """What it belongs to, whose permissions cover it."""
         return None
 
@@ -185,6 +188,22 @@ class ObjectWire(Wire):
 
     def text(self, value: Any) -> str:
         return " ".join(str(getattr(value, name)) for name in self.names)
+
+
+class NamedObject(ObjectWire):
+    """A reference that D-Bus carries as one attribute instead of a path."""
+
+    dbus = "s"
+
+    def __init__(self, kind: type[Object], attribute: str = "name") -> None:
+        super().__init__(kind)
+        self.attribute = attribute
+
+    def to_bus(self, value: Any, bus: Bus) -> str:
+        return str(getattr(value, self.attribute))
+
+    def from_bus(self, value: Any, bus: Bus) -> Any:
+        return Ref(self.kind, {self.attribute: value})
 
 
 def _hints(kind: type) -> list[Any]:

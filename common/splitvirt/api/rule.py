@@ -5,6 +5,13 @@ from typing import Any
 
 from . import constants
 
+# Changing a domain: keeping the change asks for more. Neither flag means what runs or, if nothing does, what is kept.
+CHANGE = (
+    "domain:write",
+    "domain:save:!VIR_DOMAIN_AFFECT_CONFIG|VIR_DOMAIN_AFFECT_LIVE",
+    "domain:save:VIR_DOMAIN_AFFECT_CONFIG",
+)
+
 
 class Rule:
     """One rule, in libvirt's notation.

@@ -4,7 +4,6 @@ A shape is data of a declaration. It names the fields that only the wire has, an
 directions; the drivers, D-Bus and applications never see them.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 from .errors import InvalidArg
@@ -70,20 +69,17 @@ class Zero(Shape):
 
 
 class Found(Shape):
-    """A record or nothing: an int says which, and a record of zeros stands for nothing."""
-
-    def __init__(self, nothing: Sequence[int]) -> None:
-        self.nothing = nothing
+    """A record whose first field is 0 where there is nothing; an int before it says the same."""
 
     def answer(self, result: Wire | None) -> list[Wire]:
         assert result is not None
         return [INT, result]
 
     def tell(self, result: Any, note: Any) -> list[Any]:
-        return [int(result is not None), result]
+        return [int(next(iter(result)) != 0), result]
 
     def told(self, answer: list[Any]) -> Any:
-        return answer[1] if answer[0] else None
+        return answer[1]
 
 
 class Inserted(Shape):

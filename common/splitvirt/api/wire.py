@@ -346,6 +346,18 @@ class Bitmap(Wire):
         return ",".join(str(at) for at, bit in enumerate(value) if bit)
 
 
+class CpuTextWire(String):
+    """Processors as text like "0-3,5" in XDR and here; truth values on D-Bus."""
+
+    dbus = "ab"
+
+    def to_bus(self, value: Any, bus: Bus) -> list[bool]:
+        return Bitmap(2048).parse(value)
+
+    def from_bus(self, value: Any, bus: Bus) -> str:
+        return Bitmap(2048).text(value)
+
+
 class Many(Wire):
     """A list of at most `limit`."""
 
