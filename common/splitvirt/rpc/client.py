@@ -120,7 +120,7 @@ class Session:
 
     def adopt(self, kind: type[Object], fields: dict[str, Any]) -> Any:
         """The stand-in for an object that the server named."""
-        made: Any = object.__new__(stand_in(kind, self.contract))
+        made: Any = object.__new__(stand_in(cast(Any, kind), cast(Any, self.contract)))
         made.__dict__.update(fields, _session=self)
         return made
 
@@ -283,7 +283,7 @@ async def connect_rpc(
         count=count,
     )
     await session.link()
-    root: Any = object.__new__(_root(contract))
+    root: Any = object.__new__(_root(cast(Any, contract)))
     root.__dict__.update(_session=session, events=session.hub)
     return cast(T, root)
 
