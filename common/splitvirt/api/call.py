@@ -65,9 +65,9 @@ class Call:
         own = [("self", wire(on))] if self.on_object else []
         self.params: list[Field] = own + [(param, wire(hint)) for param, hint in hints.items()]
         self.result: Wire | None = None if returns is type(None) else wire(returns)
-        # whether it only looks something up, so that permission is asked for what was found
-        kinds = [made.kind for made in (self.result,) if isinstance(made, ObjectWire)]
-        self.finds = any(f"{kind.KIND}:getattr" in spec["acl"] for kind in kinds)
+        # it only looks something up, so that permission is asked for what was found
+        kind = self.result.kind if isinstance(self.result, ObjectWire) else None
+        self.finds = kind is not None and spec["acl"] == f"{kind.KIND}:getattr"
         found = inspect.signature(method).parameters.values()
         self.defaults = {p.name: p.default for p in found if p.default is not p.empty}
         self._travel(spec["shape"], spec["acl"])

@@ -4,11 +4,12 @@
 from typing import Annotated
 
 from .call import Older, call
+from .opaque import Chars
 from .record import Record, wire
 from .rule import CHANGE
 from .shape import Counted, Silent, Zero
 from .types import I32, U8, U16, U32, U64, Bool, Fds, Names2048, OptStr, Params64, Str
-from .wire import Chars, Many
+from .wire import Many
 
 
 class DomainState(Record):

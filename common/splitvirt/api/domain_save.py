@@ -3,7 +3,7 @@
 
 from . import snapshot
 from .call import Older, call
-from .shape import Listing, Names, Number
+from .shape import Length, Listing, Names
 from .types import U32, Bool, OptStr, Params64, Str
 
 
@@ -79,7 +79,7 @@ class Moments:
         dbus="ListDomainSnapshots",
         shape=Listing(),
         older=[
-            Older(187, shape=Number()),
+            Older(187, shape=Length()),
             Older(188, shape=Names(at=-1)),
         ],
     )

@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar
 
 from .call import call
 from .event import Hub
+from .opaque import Chars
 from .record import Object, Record
 from .shape import Listing, OnlineCpus, Room
 from .types import (
@@ -22,7 +23,7 @@ from .types import (
     Sizes1024,
     Str,
 )
-from .wire import Chars, Many, String
+from .wire import Many, String
 
 
 class NodeInfo(Record):

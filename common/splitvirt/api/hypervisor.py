@@ -6,7 +6,7 @@ from .call import Older, call
 from .domain import Domain, DomainStats
 from .domain_migrate import Arrival
 from .host import Host
-from .shape import Listing, Names, Number
+from .shape import Length, Listing, Names
 from .snapshot import Checkpoint, Snapshot
 from .types import I32, U32, Fds, OptStr, Params64, Str, Uuid
 
@@ -57,9 +57,9 @@ class Hypervisor(Host, Arrival):
         dbus="ListDomains",
         shape=Listing(),
         older=[
-            Older(51, shape=Number(), flags=c.VIR_CONNECT_LIST_DOMAINS_ACTIVE),
+            Older(51, shape=Length(), flags=c.VIR_CONNECT_LIST_DOMAINS_ACTIVE),
             Older(37, shape=Names("maxids", attribute="id"), flags=c.VIR_CONNECT_LIST_DOMAINS_ACTIVE),
-            Older(25, shape=Number(), flags=c.VIR_CONNECT_LIST_DOMAINS_INACTIVE),
+            Older(25, shape=Length(), flags=c.VIR_CONNECT_LIST_DOMAINS_INACTIVE),
             Older(21, shape=Names(), flags=c.VIR_CONNECT_LIST_DOMAINS_INACTIVE),
         ],
     )

@@ -7,7 +7,7 @@ from . import constants as c
 from .call import Older, call
 from .host import Connection
 from .record import Object
-from .shape import Listing, Names, Number
+from .shape import Length, Listing, Names
 from .types import U32, Bool, Str
 
 
@@ -59,9 +59,9 @@ class Interfaces(Connection):
         dbus="ListInterfaces",
         shape=Listing(),
         older=[
-            Older(126, shape=Number(), flags=c.VIR_CONNECT_LIST_INTERFACES_ACTIVE),
+            Older(126, shape=Length(), flags=c.VIR_CONNECT_LIST_INTERFACES_ACTIVE),
             Older(127, shape=Names(), flags=c.VIR_CONNECT_LIST_INTERFACES_ACTIVE),
-            Older(137, shape=Number(), flags=c.VIR_CONNECT_LIST_INTERFACES_INACTIVE),
+            Older(137, shape=Length(), flags=c.VIR_CONNECT_LIST_INTERFACES_INACTIVE),
             Older(138, shape=Names(), flags=c.VIR_CONNECT_LIST_INTERFACES_INACTIVE),
         ],
     )

@@ -8,7 +8,7 @@ from .call import Older, call
 from .event import event
 from .host import Connection
 from .record import Object, Record, wire
-from .shape import Listing, Names, Number, Room
+from .shape import Length, Listing, Names, Room
 from .types import I32, I64, U32, Bool, OptStr, Params16, Str, Uuid
 from .wire import Many
 
@@ -199,9 +199,9 @@ class Networks(Connection):
         dbus="ListNetworks",
         shape=Listing(),
         older=[
-            Older(52, shape=Number(), flags=c.VIR_CONNECT_LIST_NETWORKS_ACTIVE),
+            Older(52, shape=Length(), flags=c.VIR_CONNECT_LIST_NETWORKS_ACTIVE),
             Older(38, shape=Names(), flags=c.VIR_CONNECT_LIST_NETWORKS_ACTIVE),
-            Older(50, shape=Number(), flags=c.VIR_CONNECT_LIST_NETWORKS_INACTIVE),
+            Older(50, shape=Length(), flags=c.VIR_CONNECT_LIST_NETWORKS_INACTIVE),
             Older(36, shape=Names(), flags=c.VIR_CONNECT_LIST_NETWORKS_INACTIVE),
         ],
     )

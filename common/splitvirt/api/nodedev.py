@@ -7,7 +7,7 @@ from .call import Older, call
 from .event import event
 from .host import Connection
 from .record import Object
-from .shape import Listing, Number, Room
+from .shape import Length, Listing, Room
 from .types import I32, U32, Bool, OptStr, Str
 from .wire import Many, String
 
@@ -40,7 +40,7 @@ class NodeDevice(Object):
         high=True,
         dbus="ListCaps",
         shape=Room("maxnames", at=None, total=False),
-        older=[Older(116, shape=Number())],
+        older=[Older(116, shape=Length())],
     )
     async def caps(self) -> Annotated[list[str], Many(String(), 65536)]:
         """What it can do."""
@@ -124,7 +124,7 @@ class NodeDevices(Connection):
         filter="node_device:getattr",
         high=True,
         shape=Room("maxnames", total=False),
-        older=[Older(111, shape=Number())],
+        older=[Older(111, shape=Length())],
     )
     async def devices_with(self, capability: OptStr = None, flags: U32 = 0) -> list[NodeDevice]:
         """Its devices with a capability; None: all."""

@@ -6,7 +6,7 @@ from typing import Any
 from .call import Older, call
 from .host import Connection
 from .record import Object
-from .shape import Listing, Names, Number
+from .shape import Length, Listing, Names
 from .types import U32, Str, Uuid
 
 
@@ -67,7 +67,7 @@ class NWFilters(Connection):
         dbus="ListNWFilters",
         shape=Listing(),
         older=[
-            Older(178, shape=Number(), flags=0),
+            Older(178, shape=Length(), flags=0),
             Older(179, shape=Names(), flags=0),
         ],
     )

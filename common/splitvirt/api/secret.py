@@ -7,7 +7,7 @@ from .call import Older, call
 from .event import event
 from .host import Connection
 from .record import Object
-from .shape import Listing, Names, Number
+from .shape import Length, Listing, Names
 from .types import I32, U32, SecretValue, Str, Uuid
 
 
@@ -64,7 +64,7 @@ class Secrets(Connection):
         dbus="ListSecrets",
         shape=Listing(),
         older=[
-            Older(139, shape=Number(), flags=0),
+            Older(139, shape=Length(), flags=0),
             Older(140, shape=Names("maxuuids", attribute="uuid"), flags=0),
         ],
     )

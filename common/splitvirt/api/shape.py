@@ -7,13 +7,16 @@ directions; the drivers, D-Bus and applications never see them.
 from typing import Any
 
 from .errors import InvalidArg
+from .opaque import Bitmap, Opaque
 from .params import Params
 from .record import wire
 from .types import I32, U32, Str
-from .wire import Bitmap, Many, Opaque, Wire
+from .wire import Many, Wire
 
 Field = tuple[str, Wire]
-INT, UINT, NAME = wire(I32), wire(U32), wire(Str)
+# the fields that only the wire has; most are counts
+INT, UINT = wire(I32).on_bus("i"), wire(U32).on_bus("u")
+NAME = wire(Str)
 STRING_OKAY = 4  # VIR_TYPED_PARAM_STRING_OKAY: the client knows parameters that are strings
 
 
@@ -201,7 +204,7 @@ class Names(Inserted):
         return [values if self.attribute == "id" else [str(value) for value in values]]
 
 
-class Number(Shape):
+class Length(Shape):
     """Of a list, only how long it is."""
 
     def answer(self, result: Wire | None) -> list[Wire]:

@@ -6,7 +6,7 @@ from typing import Any
 from . import domain as domains
 from .call import Older, call
 from .record import Object
-from .shape import Listing, Names, Number
+from .shape import Length, Listing, Names
 from .types import U32, Bool, Str
 
 
@@ -58,7 +58,7 @@ class Snapshot(Object):
         dbus="ListChildren",
         shape=Listing(),
         older=[
-            Older(246, shape=Number()),
+            Older(246, shape=Length()),
             Older(247, shape=Names(at=-1)),
         ],
     )

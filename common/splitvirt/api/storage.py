@@ -8,7 +8,7 @@ from .call import Older, call
 from .event import event
 from .host import Connection
 from .record import NamedObject, Object, Record
-from .shape import Listing, Names, Number
+from .shape import Length, Listing, Names
 from .stream import Stream
 from .types import I32, U32, U64, Bool, OptStr, PoolState, Str, Uuid, VolType
 
@@ -173,7 +173,7 @@ class Pool(Object):
         dbus="ListStorageVolumes",
         shape=Listing(),
         older=[
-            Older(91, shape=Number(), flags=0),
+            Older(91, shape=Length(), flags=0),
             Older(92, shape=Names(), flags=0),
         ],
     )
@@ -243,9 +243,9 @@ class Storage(Connection):
         dbus="ListStoragePools",
         shape=Listing(),
         older=[
-            Older(71, shape=Number(), flags=c.VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE),
+            Older(71, shape=Length(), flags=c.VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE),
             Older(72, shape=Names(), flags=c.VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE),
-            Older(73, shape=Number(), flags=c.VIR_CONNECT_LIST_STORAGE_POOLS_INACTIVE),
+            Older(73, shape=Length(), flags=c.VIR_CONNECT_LIST_STORAGE_POOLS_INACTIVE),
             Older(74, shape=Names(), flags=c.VIR_CONNECT_LIST_STORAGE_POOLS_INACTIVE),
         ],
     )

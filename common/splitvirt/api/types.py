@@ -3,9 +3,10 @@
 from typing import Annotated
 from uuid import UUID
 
+from .opaque import Bitmap, CpuTextWire, FdWire, Opaque
 from .params import Params
 from .params import TypedParam as TypedParam
-from .wire import Bitmap, Boolean, CpuTextWire, FdWire, Many, Number, Opaque, Optional, Pairs, String, UuidWire
+from .wire import Boolean, Many, Number, Optional, Pairs, String, UuidWire
 
 I32 = Annotated[int, Number("int", "i", "i", -(2**31), 2**31 - 1)]
 U32 = Annotated[int, Number("unsigned int", "u", "I", 0, 2**32 - 1)]
