@@ -104,11 +104,11 @@ class Devices:
 class Screen:
     """Consoles, screens and keyboards."""
 
-    @call("virDomainOpenConsole", rpc=201, acl="domain:open_device")
+    @call("virDomainOpenConsole", rpc=201, acl="domain:open_device", stream="both")
     async def open_console(self, device: OptStr, flags: U32, stream: Stream) -> None:
         """Connect a stream to a console or serial port, by alias; None: the first (VIR_DOMAIN_CONSOLE_*)."""
 
-    @call("virDomainOpenChannel", rpc=296, acl="domain:open_device")
+    @call("virDomainOpenChannel", rpc=296, acl="domain:open_device", stream="both")
     async def open_channel(self, name: OptStr, flags: U32, stream: Stream) -> None:
         """Connect a stream to a channel, by name; None: the first (VIR_DOMAIN_CHANNEL_*)."""
 
