@@ -16,7 +16,7 @@ from .wire import Many, Wire
 Field = tuple[str, Wire]
 # the fields that only the wire has; most are counts
 INT, UINT = wire(I32).on_bus("i"), wire(U32).on_bus("u")
-NAME = wire(Str)
+NUMBER, NAME = wire(I32), wire(Str)
 STRING_OKAY = 4  # VIR_TYPED_PARAM_STRING_OKAY: the client knows parameters that are strings
 
 
@@ -188,7 +188,7 @@ class Names(Inserted):
     def answer(self, result: Wire | None) -> list[Wire]:
         assert isinstance(result, Many)
         self.limit = result.limit
-        return [Many(INT if self.attribute == "id" else NAME, result.limit)]
+        return [Many(NUMBER if self.attribute == "id" else NAME, result.limit)]
 
     def asked(self, sent: list[Any]) -> tuple[list[Any], Any]:
         values, room = self.take(sent)
