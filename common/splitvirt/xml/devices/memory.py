@@ -1,0 +1,34 @@
+"""`<memory>` devices: DIMMs, NVDIMMs, virtio-pmem, virtio-mem and SGX's enclave pages. Sizes in KiB."""
+
+from typing import Literal
+
+from splitvirt.xml.devices.device import Device
+from splitvirt.xml.element import LIVE, Bitmap, Element, Unsigned, YesNo, attr, child, present, text
+from splitvirt.xml.element import size as scaled
+
+
+class MemorySource(Element, tag="source", hide_empty=True):
+    """What of the host is behind it."""
+
+    path: str | None = text()
+    alignsize: int | None = scaled()
+    pmem: bool = present()
+    nodemask: Bitmap | None = text()
+    pagesize: int | None = scaled()
+
+
+class MemoryDevice(Device, tag="memory"):
+    """A piece of memory that can be plugged in."""
+
+    model: Literal["dimm", "nvdimm", "virtio-pmem", "virtio-mem", "sgx-epc"] = attr()
+    access: Literal["shared", "private"] | None = attr()
+    discard: YesNo | None = attr()
+    uuid: str | None = text()
+    source: MemorySource | None = child()
+    size: int = scaled("target/size")
+    node: Unsigned | None = text("target/node")
+    label_size: int | None = scaled("target/label/size")
+    block: int | None = scaled("target/block")
+    requested: int | None = scaled("target/requested")
+    current: int | None = scaled("target/current", mode=LIVE)
+    readonly: bool = present("target/readonly")

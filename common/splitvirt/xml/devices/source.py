@@ -1,0 +1,271 @@
+"""Where the bytes of a disk are: a file, block device, folder, pool volume, network export, NVMe drive, vhost-user
+socket. One class a kind; `<disk>`, `<backingStore>` and `<mirror>` say the kind in their own `type`.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from splitvirt.api.errors import ConfigUnsupported, XMLError
+from splitvirt.xml.address import Pci
+from splitvirt.xml.devices.encryption import Encryption
+from splitvirt.xml.element import (
+    LIVE,
+    SECURE,
+    Element,
+    Node,
+    Positive64,
+    Unsigned,
+    Unsigned64,
+    YesNo,
+    attr,
+    child,
+    children,
+    size,
+    text,
+)
+from splitvirt.xml.seclabel import DeviceLabel
+
+StorageType = Literal["file", "block", "dir", "network", "volume", "nvme", "vhostuser"]
+StorageFormat = Literal[
+    "none", "raw", "dir", "bochs", "cloop", "dmg", "iso", "vpc", "vdi", "fat", "vhd", "ploop", "luks", "cow", "qcow",
+    "qcow2", "qed", "vmdk",
+]  # fmt: skip
+Protocol = Literal[
+    "none", "nbd", "rbd", "sheepdog", "gluster", "iscsi", "http", "https", "ftp", "ftps", "tftp", "ssh", "vxhs", "nfs",
+]  # fmt: skip
+StartupPolicy = Literal["mandatory", "requisite", "optional"]
+
+
+class Auth(Element, tag="auth"):
+    """Who we are to a storage server, and which of libvirt's secrets proves it."""
+
+    username: str = attr(missing=lambda: XMLError("missing username for auth"))
+    secret_type: str | None = attr("secret/@type")
+    secret_uuid: str | None = attr("secret/@uuid")
+    secret_usage: str | None = attr("secret/@usage")
+
+    def check(self, node: Node) -> None:
+        if self.secret_uuid is None and self.secret_usage is None:
+            raise XMLError("missing uuid or usage attribute in secret")
+        if self.secret_uuid is not None and self.secret_usage is not None:
+            raise XMLError("either uuid or usage expected in secret")
+
+
+class Host(Element, tag="host"):
+    """A server of a network disk."""
+
+    name: str | None = attr()
+    port: Unsigned | None = attr()
+    transport: Literal["tcp", "unix", "rdma"] | None = attr(
+        wrong=lambda raw: ConfigUnsupported(f"unknown protocol transport type '{raw}'")
+    )
+    socket: str | None = attr()
+
+    def check(self, node: Node) -> None:
+        if self.transport == "unix":
+            if self.socket is None:
+                raise XMLError("missing socket for unix transport")
+            self.name = None
+        else:
+            if self.socket is not None:
+                raise XMLError(f"transport '{self.transport or 'tcp'}' does not support socket attribute")
+            if self.name is None:
+                raise XMLError("missing name for host")
+
+    def visible(self, bits: int) -> Mapping[str, Any]:
+        """TCP goes without saying."""
+        return self.__dict__ | {"transport": None} if self.transport == "tcp" else self.__dict__
+
+
+class Cookie(Element, tag="cookie"):
+    """One HTTP cookie."""
+
+    name: str = attr()
+    value: str | None = text(".")
+
+
+class Slice(Element, tag="slice"):
+    """The part of the source that is the disk, in bytes."""
+
+    type: Literal["storage"] = attr()
+    offset: Unsigned64 = attr()
+    size: Positive64 = attr()
+
+
+class SocketReconnect(Element, tag="reconnect"):
+    """Whether and after how many seconds a lost connection is made again."""
+
+    enabled: YesNo = attr()
+    timeout: Unsigned | None = attr()
+
+
+class Reservations(Element, tag="reservations"):
+    """SCSI persistent reservations, through a helper of our own (managed) or at a socket."""
+
+    managed: YesNo = attr()
+    type: Literal["unix"] | None = attr("source/@type")
+    path: str | None = attr("source/@path")
+    mode: Literal["client"] | None = attr("source/@mode")
+
+
+class Common(Element, tag="source", hide_empty=True):
+    """What every kind may say."""
+
+    startup_policy: StartupPolicy | None = attr("@startupPolicy")
+    index: Unsigned | None = attr(mode=LIVE)
+    slices: list[Slice] = children("slices/")
+    seclabels: list[DeviceLabel] = children()
+    auth: Auth | None = child()
+    encryption: Encryption | None = child()
+    reservations: Reservations | None = child()
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is no medium."""
+        return False
+
+
+class FileSource(Common):
+    """A file."""
+
+    file: str | None = attr()
+    fdgroup: str | None = attr(last=True)
+
+    @property
+    def empty(self) -> bool:
+        return self.file is None
+
+
+class BlockSource(Common):
+    """A block device of the host."""
+
+    dev: str | None = attr()
+
+    @property
+    def empty(self) -> bool:
+        return self.dev is None
+
+
+class DirSource(Common):
+    """A folder, shown to the guest as a FAT disk."""
+
+    dir: str | None = attr()
+
+    @property
+    def empty(self) -> bool:
+        return self.dir is None
+
+
+class VolumeSource(Common):
+    """A volume of a storage pool."""
+
+    pool: str | None = attr()
+    volume: str | None = attr()
+    mode: Literal["host", "direct"] | None = attr(
+        wrong=lambda raw: XMLError(f"unknown source mode '{raw}' for volume type disk")
+    )
+
+    def visible(self, bits: int) -> Mapping[str, Any]:
+        """The pool has the credentials."""
+        return self.__dict__ | {"auth": None} if self.auth else self.__dict__
+
+    @property
+    def empty(self) -> bool:
+        return self.pool is None
+
+
+class NetworkSource(Common):
+    """An export of a storage server."""
+
+    protocol: Protocol = attr(missing=lambda: XMLError("Missing required attribute 'protocol' in element 'source'"))
+    name: str | None = attr()
+    query: str | None = attr()
+    tls: YesNo | None = attr()
+    tls_hostname: str | None = attr("@tlsHostname")
+    hosts: list[Host] = children()
+    snapshot: str | None = attr("snapshot/@name")
+    config: str | None = attr("config/@file")
+    initiator: str | None = attr("initiator/iqn/@name")
+    ssl_verify: YesNo | None = attr("ssl/@verify")
+    cookies: list[Cookie] = children("cookies/", mode=SECURE)
+    readahead: Positive64 | None = attr("readahead/@size")
+    timeout: Positive64 | None = attr("timeout/@seconds")
+    identity_user: str | None = attr("identity/@user")
+    identity_group: str | None = attr("identity/@group")
+
+
+class HostAddress(Pci, tag="address"):
+    """A PCI device of the host."""
+
+
+class NvmeSource(Common):
+    """A namespace of an NVMe drive, taken away from the host."""
+
+    type: Literal["pci"] = attr()
+    managed: YesNo | None = attr()
+    namespace: Positive64 = attr()
+    address: HostAddress = child()
+
+
+class VhostUserSource(Common):
+    """Another program's socket that speaks vhost-user."""
+
+    type: Literal["unix"] = attr()
+    path: str = attr()
+    reconnect: SocketReconnect | None = child()
+
+
+Source = FileSource | BlockSource | DirSource | VolumeSource | NetworkSource | NvmeSource | VhostUserSource
+KINDS: dict[str, type[Common]] = {
+    "file": FileSource,
+    "block": BlockSource,
+    "dir": DirSource,
+    "volume": VolumeSource,
+    "network": NetworkSource,
+    "nvme": NvmeSource,
+    "vhostuser": VhostUserSource,
+}
+
+
+class MetadataCache(Element, tag="metadata_cache"):
+    """How much of an image's tables stays in memory, in bytes."""
+
+    max_size: int | None = size(unit="bytes")
+
+
+class Format(Element, tag="format"):
+    """How an image below another is laid out."""
+
+    type: StorageFormat = attr(wrong=lambda raw: XMLError(f"unknown backing store format '{raw}'"))
+    metadata_cache: MetadataCache | None = child()
+
+
+class Storage(Element):
+    """A base for what has `type` and `<source>`; of the fields one is there, which `source` gives."""
+
+    type: StorageType | None = attr(default="file", order=-2)
+    file: FileSource | None = child("source", when="file", order=-1)
+    block: BlockSource | None = child("source", when="block", order=-1)
+    dir: DirSource | None = child("source", when="dir", order=-1)
+    volume: VolumeSource | None = child("source", when="volume", order=-1)
+    network: NetworkSource | None = child("source", when="network", order=-1)
+    nvme: NvmeSource | None = child("source", when="nvme", order=-1)
+    vhostuser: VhostUserSource | None = child("source", when="vhostuser", order=-1)
+
+    @property
+    def source(self) -> Source | None:
+        """The `<source>`, whatever its kind."""
+        found: Source | None = getattr(self, self.type) if self.type else None
+        return found
+
+    @source.setter
+    def source(self, value: Source | None) -> None:
+        for kind, cls in KINDS.items():
+            setattr(self, kind, value if type(value) is cls else None)
+            if type(value) is cls:
+                self.type = kind  # type: ignore[assignment]
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is no medium."""
+        return self.source is None or self.source.empty
