@@ -2,8 +2,8 @@
 
     driver[+unix]:///system | session | embed[?socket=PATH&root=DIR&mode=auto|direct|legacy&name=URI]
 
-`qemu:///system`, `qemu:///session` and their like find the daemon's socket where libvirt's clients do, `?root=DIR` below
-a directory of one's own; `?socket=PATH` names it. `qemu:///embed?root=DIR` is a driver in this process.
+`qemu:///system`, `qemu:///session` and their like find the daemon's socket where libvirt's clients do, `?root=DIR`
+below a directory of one's own; `?socket=PATH` names it. `qemu:///embed?root=DIR` is a driver in this process.
 """
 
 import importlib
@@ -16,8 +16,8 @@ from splitvirt.api.errors import InvalidArg, NoConnect, OperationUnsupported
 from splitvirt.host.paths import Layout
 
 DRIVERS: Final = {
-    "qemu": ("virtqemud", "splitvirt.api.domain", "Hypervisor"),
-    "lxc": ("virtlxcd", "splitvirt.api.domain", "Hypervisor"),
+    "qemu": ("virtqemud", "splitvirt.api.hypervisor", "Hypervisor"),
+    "lxc": ("virtlxcd", "splitvirt.api.hypervisor", "Hypervisor"),
     "network": ("virtnetworkd", "splitvirt.api.network", "Networks"),
     "storage": ("virtstoraged", "splitvirt.api.storage", "Storage"),
     "nodedev": ("virtnodedevd", "splitvirt.api.nodedev", "NodeDevices"),
@@ -76,7 +76,9 @@ class Uri:
         if len(given) < len(pairs):
             raise InvalidArg(f"'{text}': a parameter is given twice")
         if unknown := given.keys() - set(PARAMETERS):
-            raise InvalidArg(f"'{text}': unknown parameter {', '.join(sorted(unknown))}; known: {', '.join(PARAMETERS)}")
+            raise InvalidArg(
+                f"'{text}': unknown parameter {', '.join(sorted(unknown))}; known: {', '.join(PARAMETERS)}"
+            )
         return given
 
     @staticmethod

@@ -10,7 +10,6 @@ from splitvirt.access.rules import Access
 from splitvirt.rpc.forward import Routes
 from splitvirt.rpc.limits import Limits
 from splitvirt.rpc.server import Server
-
 from support.small import Small, SmallDriver
 
 

@@ -1,4 +1,4 @@
-"""A small contract and its driver, for the tests of what carries calls: each call shows one thing that a carrier must do."""
+"""A small contract and its driver: each call shows one thing that a carrier of calls must do."""
 
 import asyncio
 import os
@@ -186,9 +186,6 @@ class SmallDriver(Small):
         self.started: list[int] = []
         self.finished: list[int] = []
         self.left: list[str] = []
-
-    async def supports(self, feature: int) -> bool:
-        return feature == 9
 
     async def version(self) -> U64:
         return 9000000

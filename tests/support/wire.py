@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 from splitvirt.api.errors import VirtError
+from splitvirt.api.program import REMOTE
 from splitvirt.rpc.fault import unpack_error
-from splitvirt.rpc.message import CALL, HEADER, REMOTE, frame
+from splitvirt.rpc.message import CALL, HEADER, frame
 
 
 class Frame(NamedTuple):
@@ -62,7 +63,7 @@ class RawClient:
         async with asyncio.timeout(seconds):
             size = struct.unpack(">I", await self.read(4))[0]
             body = await self.read(size - 4)
-        return Frame(*HEADER.unpack(struct.pack(">I", size) + body[:24])[1:], body[24:])
+        return Frame._make([*HEADER.unpack(struct.pack(">I", size) + body[:24])[1:], body[24:]])
 
     async def ask(
         self, procedure: int, payload: bytes = b"", *, program: int = REMOTE, serial: int = 1, seconds: float = 5

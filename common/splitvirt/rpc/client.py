@@ -15,6 +15,7 @@ from splitvirt.api.call import Call, Object, calls
 from splitvirt.api.errors import InternalError, VirtError
 from splitvirt.api.event import Event, Hub, Listener, Subscription
 from splitvirt.api.event import events as declared_events
+from splitvirt.api.program import QEMU, REMOTE
 from splitvirt.api.record import Layout, wire
 from splitvirt.api.stream import Stream
 from splitvirt.api.types import I32, U32, OptStr
@@ -25,7 +26,7 @@ from .events import FAMILIES
 from .fault import unpack_error
 from .gate import Identity
 from .link import Link
-from .message import ERROR, QEMU, REMOTE, Message
+from .message import ERROR, Message
 from .stream import ClientStream
 
 log = logging.getLogger(__name__)

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 from splitvirt.api.call import Call, calls
 from splitvirt.api.dispatch import perform
 from splitvirt.api.errors import AccessDenied, OperationDenied
+from splitvirt.api.program import ADMIN
 from splitvirt.api.wire import Payload
 
 from . import events, session
-from .message import ADMIN, Message
+from .message import Message
 from .procedure import AUTHENTICATED, OPENED, Procedure, Programs
 from .stream import ServedStream, WireStream
 

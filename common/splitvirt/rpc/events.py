@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Final
 from splitvirt.api.errors import InternalError, InvalidArg, RPCError, VirtError
 from splitvirt.api.event import Event, Subscription
 from splitvirt.api.event import events as declared
+from splitvirt.api.program import QEMU, REMOTE
 from splitvirt.api.record import Layout, wire
 from splitvirt.api.types import I32, U32, OptStr
 from splitvirt.api.wire import Optional, Payload, Reader
 
-from .message import QEMU, REMOTE
 from .procedure import Programs
 from .session import Handler, require, session_procedure
 

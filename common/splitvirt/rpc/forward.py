@@ -9,22 +9,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from splitvirt.api.errors import NoSupport, RPCError, VirtError
+from splitvirt.api.program import REMOTE
 
 from .channel import HIGH_WATER, Channel
 from .fault import pack_error
 from .link import Link
-from .message import (
-    CALL,
-    CONTINUE,
-    ERROR,
-    REMOTE,
-    REPLY,
-    STREAM,
-    STREAM_HOLE,
-    Message,
-    frame,
-    frame_with_fds,
-)
+from .message import CALL, CONTINUE, ERROR, REPLY, STREAM, STREAM_HOLE, Message, frame, frame_with_fds
 from .procedure import Procedure, Programs
 from .stream import WireStream
 

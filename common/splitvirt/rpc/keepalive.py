@@ -7,8 +7,10 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
+from splitvirt.api.program import KEEPALIVE
+
 from .channel import Channel
-from .message import KEEPALIVE, MESSAGE, Message, frame
+from .message import MESSAGE, Message, frame
 
 PING: Final = 1
 PONG: Final = 2

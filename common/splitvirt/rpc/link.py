@@ -12,6 +12,7 @@ from typing import Final, Self
 from splitvirt.api.constants import VIR_FROM_RPC
 from splitvirt.api.errors import AuthFailed, RPCError, SystemError_, Timeout
 from splitvirt.api.params import TypedParam
+from splitvirt.api.program import KEEPALIVE, REMOTE
 from splitvirt.api.record import Layout, wire
 from splitvirt.api.types import U32, OptStr, Params32
 
@@ -23,9 +24,7 @@ from .keepalive import Keepalive
 from .message import (
     CALL,
     ERROR,
-    KEEPALIVE,
     MESSAGE,
-    REMOTE,
     REPLY,
     REPLY_WITH_FDS,
     STREAM,

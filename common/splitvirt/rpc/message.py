@@ -8,13 +8,7 @@ import os
 import struct
 from typing import Final
 
-REMOTE: Final = 0x20008086
-QEMU: Final = 0x20008087
-LXC: Final = 0x00068000
-ADMIN: Final = 0x06900690
-KEEPALIVE: Final = 0x6B656570
-VERSION: Final = 1
-PROGRAMS: Final = {"remote": REMOTE, "qemu": QEMU, "lxc": LXC, "admin": ADMIN}
+VERSION: Final = 1  # of every program
 
 CALL: Final = 0
 REPLY: Final = 1

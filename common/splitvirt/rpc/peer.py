@@ -9,6 +9,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
 from splitvirt.api.errors import InternalError, RPCError, VirtError
+from splitvirt.api.program import KEEPALIVE
 
 from . import keepalive
 from .channel import Channel
@@ -19,7 +20,6 @@ from .message import (
     CALL,
     CALL_WITH_FDS,
     ERROR,
-    KEEPALIVE,
     MAX_FRAME,
     MAX_FRAME_BEFORE_AUTH,
     MESSAGE,

@@ -15,6 +15,7 @@ from os import PathLike
 from typing import Any
 
 from splitvirt.api.errors import RPCError
+from splitvirt.api.program import ADMIN
 
 from . import eager
 from .contract import programs_of
@@ -22,7 +23,7 @@ from .forward import Routes
 from .gate import Gate
 from .limits import Count, Limits
 from .listener import Listener, bind
-from .message import ADMIN, VERSION, Message
+from .message import VERSION, Message
 from .peer import Peer
 from .procedure import NOTHING, Procedure
 

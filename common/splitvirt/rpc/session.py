@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Final
 
 from splitvirt.api import params
 from splitvirt.api.errors import AccessDenied, AuthFailed, InternalError, InvalidArg, NoConnect, RPCError
+from splitvirt.api.program import ADMIN, REMOTE
 from splitvirt.api.record import Layout, wire
 from splitvirt.api.types import I32, U32, OptStr, Params32
 from splitvirt.api.wire import Reader
 
-from .message import ADMIN, REMOTE, Message
+from .message import Message
 from .procedure import AUTHENTICATED, NOTHING, OPENED, Procedure, Programs
 
 if TYPE_CHECKING:
@@ -28,13 +29,20 @@ _FEATURE: Final = Layout([wire(I32)])
 _IDENTITY: Final = Layout([wire(Params32), wire(U32)])
 _IDENTITY_MAX: Final = 20
 
-FEATURES: Final = {
-    8: "descriptors can be passed",
-    10: "keepalive",
-    14: "events with a callback id",
-    15: "a message when the connection closes",
-}
-"""What this side of the wire answers for, by libvirt's VIR_DRV_FEATURE numbers; the rest is the driver's to say."""
+FEATURES: Final = frozenset(
+    {
+        8,  # descriptors can be passed
+        9,  # typed parameters may be strings
+        10,  # keepalive
+        11,  # XML for another host can be asked for
+        14,  # events come with callback numbers
+        15,  # the end of the connection can be watched for
+        16,  # network updates have their arguments in the documented order
+    }
+)
+"""What every driver behind this server has, by libvirt's VIR_DRV_FEATURE numbers; a driver adds its own `FEATURES`."""
+
+_BEFORE_OPEN: Final = frozenset({8, 10, 14, 15})
 
 Handler = Callable[["Peer", Reader], Awaitable[bytes | bytearray | None]]
 
@@ -92,12 +100,10 @@ async def supports_feature(peer: "Peer", data: Reader) -> bytes:
     (feature,) = _FEATURE.read(data)
     if feature == 10:
         peer.keepalive.start()
-    if feature in FEATURES:
-        return _INT.pack(1)
-    if peer.stage != OPENED:
+    if peer.stage != OPENED and feature not in _BEFORE_OPEN:
         raise InternalError("hypervisor connection not open", domain=RPCError.FROM)
     root = next(iter(peer.server.offers.values()))
-    return _INT.pack(int(await root.supports(feature)))
+    return _INT.pack(feature in FEATURES or feature in getattr(root, "FEATURES", ()))
 
 
 async def close_callback(peer: "Peer", data: Reader) -> bytes:

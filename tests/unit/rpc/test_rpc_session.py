@@ -3,12 +3,14 @@
 import struct
 
 import pytest
+from support.rpc_house import House, serving, until
+from support.wire import RawClient, open_payload, xdr_string
+
 from splitvirt.access.identity import Identity
 from splitvirt.access.rules import AUTH_POLKIT, Access
 from splitvirt.api.errors import AuthFailed
-from splitvirt.rpc.message import ADMIN, CALL, KEEPALIVE, MESSAGE, REMOTE, frame
-from support.rpc_house import House, serving, until
-from support.wire import RawClient, open_payload, xdr_string
+from splitvirt.api.program import ADMIN, KEEPALIVE, REMOTE
+from splitvirt.rpc.message import CALL, MESSAGE, frame
 
 RPC = 7
 
