@@ -16,7 +16,7 @@ def kept(case: Case) -> str | None:
     if expected is None:
         return None
     domain = Domain.from_xml(expected)
-    got = domain.to_xml(inactive=True)
+    got = domain.to_xml(inactive=True, secure=True)
     if got == expected:
         return f"unknown: {domain.unknown[0]}" if domain.unknown else None
     lines = zip(expected.split("\n"), got.split("\n"), strict=False)
@@ -32,7 +32,7 @@ def prepared(case: Case) -> dict[str, Any]:
     try:
         domain = Domain.from_xml(case.input)
         prepare(domain, capabilities(domain))
-        return {"xml": domain.to_xml(inactive=True)}
+        return {"xml": domain.to_xml(inactive=True, secure=True)}
     except VirtError as error:
         return {"error": [error.code, error.message]}
 

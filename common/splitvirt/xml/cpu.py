@@ -1,8 +1,24 @@
-"""`<cpu>`: model, features, topology and NUMA cells of the guest, also of the host and in comparisons."""
+"""`<cpu>`: model, features, topology and NUMA cells of a guest, also in CPU comparisons."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from splitvirt.xml.element import Bitmap, Element, OnOff, Positive, Unsigned, YesNo, attr, child, children, size, text
+from splitvirt.api.errors import ConfigUnsupported, XMLError
+from splitvirt.xml.element import (
+    Bitmap,
+    Element,
+    OnOff,
+    Positive,
+    Signed,
+    Unsigned,
+    YesNo,
+    attr,
+    child,
+    children,
+    size,
+    text,
+)
+from splitvirt.xml.forms import Choice
+from splitvirt.xml.node import Node
 
 Policy = Literal["force", "require", "optional", "disable", "forbid"]
 
@@ -10,24 +26,28 @@ Policy = Literal["force", "require", "optional", "disable", "forbid"]
 class CpuFeature(Element, tag="feature"):
     """One feature of a CPU; hosts have no `policy`."""
 
-    policy: Policy | None = attr()
-    name: str | None = attr()
+    policy: Policy | None = attr(wrong=lambda raw: ConfigUnsupported("Invalid CPU feature policy"))
+    name: str = attr(missing=lambda: XMLError("Invalid CPU feature name"))
 
 
 class Topology(Element, tag="topology"):
     """Sockets of dies of cores of threads."""
 
-    sockets: Positive | None = attr()
-    dies: Positive | None = attr()
-    cores: Positive | None = attr()
-    threads: Positive | None = attr()
+    sockets: Positive = attr()
+    dies: Positive = attr(default=1)
+    cores: Positive = attr()
+    threads: Positive = attr()
 
 
 class CpuCache(Element, tag="cache"):
     """What the guest sees of caches."""
 
-    level: Unsigned | None = attr()
+    level: Signed | None = attr()
     mode: Literal["emulate", "passthrough", "disable"] = attr()
+
+    def check(self, node: Node) -> None:
+        if self.level is not None and not 1 <= self.level <= 3:
+            raise XMLError("invalid CPU cache level, must be in range [1,3]")
 
 
 class MaxPhysAddr(Element, tag="maxphysaddr"):
@@ -49,15 +69,19 @@ class Distances(Element, tag="distances"):
 
     siblings: list[Distance] = children()
 
+    def check(self, node: Node) -> None:
+        if not self.siblings:
+            raise XMLError("NUMA distances defined without siblings")
+
 
 class MemoryCache(Element, tag="cache"):
     """A memory-side cache of a cell (HMAT): its size in KiB, a line of it in bytes."""
 
-    level: Unsigned = attr()
-    associativity: Literal["none", "direct", "full"] = attr()
-    policy: Literal["none", "writeback", "writethrough"] = attr()
-    kib: int | None = size("size/@value")
-    line_bytes: int | None = size("line/@value", unit="B", plain="B")
+    level: Unsigned | None = attr()
+    associativity: Literal["none", "direct", "full"] | None = attr()
+    policy: Literal["none", "writeback", "writethrough"] | None = attr()
+    kib: int = size("size/@value")
+    line_bytes: int = size("line/@value", unit="B", plain="B")
 
 
 class Cell(Element, tag="cell"):
@@ -65,7 +89,7 @@ class Cell(Element, tag="cell"):
 
     id: Unsigned | None = attr()
     cpus: Bitmap | None = attr()
-    memory: int | None = size("@memory")
+    memory: int = size("@memory")
     mem_access: Literal["shared", "private"] | None = attr("@memAccess")
     discard: YesNo | None = attr()
     distances: Distances | None = child()
@@ -78,7 +102,7 @@ class Interconnect(Element):
     initiator: Unsigned = attr(order=-1)
     target: Unsigned = attr(order=-1)
     cache: Unsigned | None = attr(order=-1)
-    type: Literal["access", "read", "write"] = attr(order=-1)
+    type: Annotated[str, Choice("access", "read", "write")] = attr(order=-1)
 
 
 class Latency(Interconnect, tag="latency"):
@@ -100,22 +124,18 @@ class Numa(Element, tag="numa"):
     interconnects: list[Latency | MemoryBandwidth] = children("interconnects/")
 
 
-class Counter(Element, tag="counter"):
-    """A host CPU's counter, in Hz."""
-
-    name: str = attr()
-    frequency: int = attr()
-    scaling: YesNo | None = attr()
-
-
 class Cpu(Element, tag="cpu"):
     """A guest's CPU."""
 
-    mode: Literal["custom", "host-model", "host-passthrough", "maximum"] | None = attr()
+    mode: Literal["custom", "host-model", "host-passthrough", "maximum"] | None = attr(
+        wrong=lambda raw: ConfigUnsupported(f"Invalid mode attribute '{raw}'")
+    )
     match: Literal["minimum", "exact", "strict"] | None = attr()
-    check_: Literal["none", "partial", "full"] | None = attr("@check")
+    verify: Literal["none", "partial", "full"] | None = attr("@check")
     migratable: OnOff | None = attr()
-    fallback: Literal["allow", "forbid"] | None = attr("model/@fallback")
+    fallback: Literal["allow", "forbid"] | None = attr(
+        "model/@fallback", wrong=lambda raw: ConfigUnsupported("Invalid fallback attribute")
+    )
     vendor_id: str | None = attr("model/@vendor_id")
     model: str | None = text("model")
     vendor: str | None = text("vendor")
@@ -124,3 +144,22 @@ class Cpu(Element, tag="cpu"):
     maxphysaddr: MaxPhysAddr | None = child()
     features: list[CpuFeature] = children()
     numa: Numa | None = child()
+
+    def check(self, node: Node) -> None:
+        """What contradicts itself."""
+        if self.vendor_id is not None and len(self.vendor_id.encode()) != 12:
+            raise XMLError("vendor_id must be exactly 12 characters long")
+        if self.vendor_id is not None and "," in self.vendor_id:
+            raise XMLError("vendor id is invalid")
+        if self.migratable is not None and self.mode not in ("host-passthrough", "maximum"):
+            raise ConfigUnsupported("Attribute migratable is only allowed for 'host-passthrough' / 'maximum' CPU mode")
+        if self.mode in (None, "custom") and self.model is None:
+            if self.vendor is not None:
+                raise XMLError("CPU vendor specified without CPU model")
+            if self.features:
+                raise XMLError("Non-empty feature list specified without CPU model")
+        seen: set[str] = set()
+        for feature in self.features:
+            if feature.name in seen:
+                raise XMLError(f"CPU feature '{feature.name}' specified more than once")
+            seen.add(feature.name)

@@ -123,6 +123,7 @@ def size(
     plain: str = "",
     pretty: bool = False,
     bare: bool = False,
+    xpath: str = "",
     default: Any = None,
     when: When | None = None,
     order: int = 0,
@@ -134,10 +135,12 @@ def size(
     """A number with a `unit` attribute beside it: the text of a child ("memory") or an attribute ("@memory").
 
     Held in `unit` (bytes or KiB) and written in it, or with `pretty` in the largest unit that divides it, or with
-    `bare` without a unit; `plain` is what a number without a unit means when that is not `unit`.
+    `bare` without a unit; `plain` is what a number without a unit means when that is not `unit`. `xpath` is what
+    libvirt's messages call it when that is not its path ("./memory[1]", "./@size").
     """
     field = Field("size", path, default, when, order or int(last), mode, None, wrong, missing)
     field.unit = (unit, plain or unit, pretty, bare)
+    field.xpath = xpath
     return field
 
 

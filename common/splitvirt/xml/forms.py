@@ -13,7 +13,10 @@ import re
 from collections.abc import Callable
 from typing import Annotated, Any
 
+from splitvirt.api.errors import InvalidArg
+
 NUMBER = re.compile(r"[ \t\n]*[+-]?(?:0[xX][0-9a-fA-F]+|[0-9]+)")
+RANGE = re.compile(r"\s*(\^?)([0-9]{1,9})(?:-([0-9]{1,9}))?\s*")
 U32 = (1 << 32) - 1
 U64 = (1 << 64) - 1
 
@@ -22,10 +25,14 @@ class WrongValue(ValueError):
     """A value that the form does not allow; the text is what libvirt adds to its message, or empty."""
 
 
-class Form:
-    """A spelling: `read` from the attribute or text, `write` back."""
+class EmptySet(WrongValue):
+    """A set of numbers with nothing in it."""
 
-    __slots__ = ("read", "strip", "write")
+
+class Form:
+    """A spelling: `read` from the attribute or text (None when it is to count as absent), `write` back."""
+
+    __slots__ = ("read", "write")
 
     def __init__(self, read: Callable[[str], Any], write: Callable[[Any], str]) -> None:
         self.read, self.write = read, write
@@ -116,9 +123,21 @@ Signed = Annotated[int, integer(-(1 << 31), (1 << 31) - 1, WHOLE)]
 AnyBase = Annotated[int, integer(0, U32, UNSIGNED, base=0)]
 
 
-def hexadecimal(digits: int, high: int = U32) -> Form:
-    """A number written as 0x with at least so many digits, read in any base."""
-    return integer(0, high, UNSIGNED, base=0, spell=f"0{digits}x", prefix="0x")
+def lenient(form: Form) -> Form:
+    """A form that takes a wrong value for an absent one, where libvirt does."""
+
+    def read(raw: str) -> Any:
+        try:
+            return form.read(raw)
+        except WrongValue:
+            return None
+
+    return Form(read, form.write)
+
+
+def hexadecimal(digits: int, high: int = U32, *, base: int = 0) -> Form:
+    """A number written as 0x with at least so many digits, read in any base, or with `base` 16 as hexadecimal."""
+    return integer(0, high, UNSIGNED, base=base, spell=f"0{digits}x", prefix="0x")
 
 
 Hex1 = Annotated[int, hexadecimal(1)]
@@ -131,23 +150,20 @@ Hex64 = Annotated[int, hexadecimal(1, U64)]
 
 
 def read_set(raw: str, limit: int = 16384) -> frozenset[int]:
-    """Numbers as libvirt lists them: "0-3,^2,8"."""
+    """Numbers below `limit` as libvirt lists them: "0-3,^2,8". Raises InvalidArg, or EmptySet when none is left."""
     found: set[int] = set()
-    for part in raw.strip().split(","):
-        plain = part.strip()
-        exclude = plain.startswith("^")
-        low, dash, high = plain.lstrip("^").partition("-")
-        if not low.isascii() or not low.isdigit() or (dash and not (high.isascii() and high.isdigit())):
-            raise WrongValue
-        first, last = int(low), int(high) if dash else int(low)
-        if last >= limit or last < first or (exclude and dash):
-            raise WrongValue
-        if exclude:
+    for part in raw.split(","):
+        match = RANGE.fullmatch(part)
+        first = int(match[2]) if match else 0
+        last = int(match[3] or first) if match else 0
+        if match is None or last >= limit or last < first or (match[1] and match[3]):
+            raise InvalidArg(f"Failed to parse bitmap '{raw}'")
+        if match[1]:
             found.discard(first)
         else:
             found.update(range(first, last + 1))
     if not found:
-        raise WrongValue
+        raise EmptySet
     return frozenset(found)
 
 

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from splitvirt.api.errors import ConfigUnsupported, XMLError
 from splitvirt.xml.element import LIVE, Element, YesNo, attr, text
+from splitvirt.xml.node import Node
 
 
 class SecurityLabel(Element, tag="seclabel"):
@@ -15,6 +17,23 @@ class SecurityLabel(Element, tag="seclabel"):
     label: str | None = text()
     imagelabel: str | None = text(mode=LIVE)
     baselabel: str | None = text()
+
+    def check(self, node: Node) -> None:
+        """What `relabel` may be with each type, and that a static label is given."""
+        if self.model == "none" and self.type is None:
+            self.type = "none"
+        if self.type == "static":
+            if self.label is None:
+                raise XMLError("security label is missing")
+            self.relabel = bool(self.relabel)
+        elif self.type == "dynamic":
+            if self.relabel is False:
+                raise ConfigUnsupported("dynamic label type must use resource relabeling")
+            self.relabel = True
+        elif self.type == "none":
+            if self.relabel:
+                raise ConfigUnsupported("resource relabeling is not compatible with 'none' label type")
+            self.relabel = False
 
     def visible(self, bits: int) -> Mapping[str, Any]:
         """`relabel` says nothing where there is no label."""

@@ -1,8 +1,10 @@
 """`<launchSecurity>` and `<keywrap>`: memory and keys that the host cannot read."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from splitvirt.xml.element import Element, Hex4, OnOff, Unsigned, YesNo, attr, text
+from splitvirt.api.errors import XMLError
+from splitvirt.xml.element import Element, OnOff, Unsigned, YesNo, attr, text
+from splitvirt.xml.forms import hexadecimal
 
 
 class Sev(Element, tag="launchSecurity", when=("type", "sev")):
@@ -10,9 +12,14 @@ class Sev(Element, tag="launchSecurity", when=("type", "sev")):
 
     type: str = attr(default="sev")
     kernel_hashes: YesNo | None = attr("@kernelHashes")
-    cbitpos: Unsigned | None = text()
-    reduced_phys_bits: Unsigned | None = text("reducedPhysBits")
-    policy: Hex4 | None = text()
+    cbitpos: Unsigned | None = text(wrong=lambda raw: XMLError("Invalid format for launch security cbitpos"))
+    reduced_phys_bits: Unsigned | None = text(
+        "reducedPhysBits", wrong=lambda raw: XMLError("Invalid format for launch security reduced-phys-bits")
+    )
+    policy: Annotated[int, hexadecimal(4, base=16)] = text(
+        wrong=lambda raw: XMLError("failed to get launch security policy"),
+        missing=lambda: XMLError("failed to get launch security policy"),
+    )
     dh_cert: str | None = text("dhCert")
     session: str | None = text()
 

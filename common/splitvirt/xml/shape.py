@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
-from splitvirt.api.errors import VirtError, XMLError
+from splitvirt.api.errors import ConfigUnsupported, VirtError, XMLError
 from splitvirt.xml import units
-from splitvirt.xml.forms import INTEGER, TEXT, Choice, Form, WrongValue, number
+from splitvirt.xml.forms import INTEGER, TEXT, U64, Choice, EmptySet, Form, WrongValue, number
 from splitvirt.xml.metadata import Foreign
 from splitvirt.xml.node import Node
 
@@ -49,6 +49,7 @@ class Field:
         self.order, self.mode, self.omit, self.wrong, self.missing = order, mode, omit, wrong, missing
         self.many = kind in ("children", "attrs", "texts")
         self.unit = ("KiB", "KiB", False, False)
+        self.xpath = ""  # what libvirt calls a size in its messages
         self.name = ""
         self.owner: type | None = None
 
@@ -57,6 +58,7 @@ class Field:
         self.name, self.owner = name, owner
         plain = name.rstrip("_")
         self.path = self.path or (f"@{plain}" if self.kind in ("attr", "attrs") else plain)
+        self.xpath = self.xpath or f"./{self.path}" + ("" if "@" in self.path else "[1]")
 
 
 class Spot:
@@ -78,10 +80,12 @@ class Spot:
     def refuse(self, raw: str, reason: WrongValue, node: Node) -> VirtError:
         if self.field.wrong:
             error = self.field.wrong(raw)
+        elif isinstance(reason, EmptySet):
+            error = ConfigUnsupported(f"Invalid value of '{self.tag}': {raw}")
         elif self.field.kind in ("text", "texts"):
             error = XMLError(f"Invalid value for element '{self.tag or node.tag}': '{raw}'{tail(reason)}")
         elif self.field.kind == "size":
-            error = XMLError(f"Invalid value '{raw}' for element or attribute './{node.tag}[1]'")
+            error = XMLError(f"Invalid value '{raw}' for element or attribute '{self.field.xpath}'")
         elif str(reason).startswith("Zero"):
             error = XMLError(f"Invalid value for attribute '{self.tag}' in element '{node.tag}': {reason}")
         else:
@@ -94,7 +98,7 @@ class Spot:
         into, plain, *_ = self.field.unit
         try:
             count = number(raw, 10, "")
-            if count < 0:
+            if not 0 <= count <= U64:
                 raise WrongValue
             return units.scale(count, unit or plain, into)
         except WrongValue as reason:
@@ -288,13 +292,15 @@ class Shape:
 
     def demand(self, node: Node, values: dict[str, Any]) -> None:
         for spot in self.required:
-            if spot.name not in values and (spot.test is None or spot.test(node)):
+            if values.get(spot.name) is None and (spot.test is None or spot.test(node)):
                 if spot.field.missing:
                     error = spot.field.missing()
                 else:
                     holder, _, name = spot.field.path.rpartition("@")
                     tag = holder.rstrip("/").rpartition("/")[2] or node.tag
-                    if name != spot.field.path and spot.field.kind != "child":
+                    if spot.field.kind == "size":
+                        error = XMLError(f"missing element or attribute '{spot.field.xpath}'")
+                    elif name != spot.field.path and spot.field.kind != "child":
                         error = XMLError(f"Missing required attribute '{name}' in element '{tag}'")
                     else:
                         error = XMLError(f"Missing element '{spot.tag or spot.field.path}' in element '{node.tag}'")

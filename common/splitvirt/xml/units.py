@@ -1,27 +1,28 @@
 """Sizes with a unit: `<memory unit='KiB'>`, `<max_size unit='bytes'>`."""
 
-from splitvirt.xml.forms import U64, WrongValue
+from splitvirt.api.errors import InvalidArg, Overflow
+from splitvirt.xml.forms import U64
 
 POWERS = {"b": 0, "byte": 0, "bytes": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5, "e": 6}
 NAMES = ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"]
-SHIFT = {name: 10 * i for i, name in enumerate(NAMES)} | {"B": 0}
+SHIFT = {name: 10 * i for i, name in enumerate(NAMES)} | {"B": 0, "M": 20}
 
 
 def factor(unit: str) -> int:
-    """Bytes in one `unit`: "KiB" or "k" is 1024, "KB" 1000, in any case. Raises WrongValue."""
+    """Bytes in one `unit`: "KiB" or "k" is 1024, "KB" 1000, in any case. Raises InvalidArg."""
     low = unit.lower()
     if low in POWERS:
         return int(1024 ** POWERS[low])
     if low[:1] in POWERS and low[1:] in ("ib", "b"):
         return int((1024 if low[1:] == "ib" else 1000) ** POWERS[low[:1]])
-    raise WrongValue(f"unknown suffix '{unit}'")
+    raise InvalidArg(f"unknown suffix '{unit}'")
 
 
 def to_bytes(value: int, unit: str) -> int:
-    """A count of units as bytes. Raises WrongValue when it exceeds 64 bits or the unit is unknown."""
+    """A count of units as bytes. Raises Overflow when it exceeds 64 bits, InvalidArg when the unit is unknown."""
     size = value * factor(unit)
-    if not 0 <= size <= U64:
-        raise WrongValue("value too large")
+    if size > U64:
+        raise Overflow(f"value too large: {value}{unit}")
     return size
 
 
