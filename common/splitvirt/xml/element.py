@@ -121,7 +121,7 @@ def size(
     *,
     unit: str = "KiB",
     plain: str = "",
-    pretty: bool = False,
+    pretty: bool | str = False,
     bare: bool = False,
     xpath: str = "",
     default: Any = None,
@@ -134,7 +134,7 @@ def size(
 ) -> Any:
     """A number with a `unit` attribute beside it: the text of a child ("memory") or an attribute ("@memory").
 
-    Held in `unit` (bytes or KiB) and written in it, or with `pretty` in the largest unit that divides it, or with
+    Held in `unit` (bytes or KiB) and written in it, or with `pretty` in that unit or (True) the largest that divides it, or with
     `bare` without a unit; `plain` is what a number without a unit means when that is not `unit`. `xpath` is what
     libvirt's messages call it when that is not its path ("./memory[1]", "./@size").
     """

@@ -48,7 +48,7 @@ class Field:
         self.kind, self.path, self.default, self.when = kind, path, default, when
         self.order, self.mode, self.omit, self.wrong, self.missing = order, mode, omit, wrong, missing
         self.many = kind in ("children", "attrs", "texts")
-        self.unit = ("KiB", "KiB", False, False)
+        self.unit: tuple[str, str, bool | str, bool] = ("KiB", "KiB", False, False)
         self.xpath = ""  # what libvirt calls a size in its messages
         self.name = ""
         self.owner: type | None = None
@@ -107,7 +107,9 @@ class Spot:
     def spell(self, value: int) -> tuple[str, str]:
         """A scaled number as text and unit."""
         unit, _, pretty, bare = self.field.unit
-        if pretty:
+        if isinstance(pretty, str):
+            value, unit = value >> (units.SHIFT[pretty] - units.SHIFT[unit]), pretty
+        elif pretty:
             value, unit = units.pretty(value, unit)
         return str(value), "" if bare else unit
 

@@ -15,7 +15,7 @@ class Shmem(Device, tag="shmem"):
     model: Literal["ivshmem", "ivshmem-plain", "ivshmem-doorbell"] | None = attr(
         "model/@type", wrong=lambda raw: XMLError(f"Unknown shmem model type '{raw}'")
     )
-    size: int | None = size(unit="bytes", pretty=True)
+    size: int | None = size(unit="bytes", pretty="M")
     server: bool = present("server")
     server_path: str | None = attr("server/@path")
     msi: bool = present("msi")
