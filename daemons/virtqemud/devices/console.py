@@ -1,0 +1,19 @@
+"""Consoles as QEMU arguments."""
+
+from splitvirt.xml.devices.console import Console
+from virtqemud.context import Context
+from virtqemud.devices.chardev import chardev
+from virtqemud.devices.properties import device
+from virtqemud.parts import Parts
+
+DRIVERS = {"virtio": "virtconsole", "sclp": "sclpconsole", "sclplm": "sclplmconsole"}
+
+
+def console(dev: Console, ctx: Context) -> Parts:
+    """A chardev and the console; nothing where it only repeats a serial port."""
+    driver = DRIVERS.get(dev.target_type or "serial")
+    if driver is None:
+        return Parts()
+    parts = chardev(dev, f"char{dev.alias}", ctx, dev.alias or "")
+    device(parts, driver, dev, ctx, chardev=f"char{dev.alias}")
+    return parts

@@ -1,0 +1,34 @@
+"""Sound cards as QEMU arguments."""
+
+from splitvirt.xml.devices.sound import Codec, Sound
+from virtqemud.context import Context
+from virtqemud.devices.audio import backend
+from virtqemud.devices.properties import device
+from virtqemud.parts import Parts
+
+DRIVERS = {
+    "es1370": "ES1370", "sb16": "sb16", "ac97": "AC97", "ich6": "intel-hda", "ich9": "ich9-intel-hda",
+    "usb": "usb-audio",
+}  # fmt: skip
+CODECS = {"duplex": "hda-duplex", "micro": "hda-micro", "output": "hda-output"}
+
+
+def sound(dev: Sound, ctx: Context) -> Parts:
+    """The card, and the codecs of an HD one. The PC speaker is the board's (see `machine.board`)."""
+    parts = Parts()
+    audio = backend(dev.audio_id, ctx)
+    if dev.model == "pcspk":
+        if ctx.native:  # libvirt prints what QEMU 7.2 no longer takes
+            parts.add("-soundhw", "pcspk")
+        return parts
+    if dev.model in ("ich6", "ich9"):
+        device(parts, DRIVERS[dev.model], dev, ctx)
+        for i, codec in enumerate(dev.codecs or [Codec(type="duplex")]):
+            parts.json("-device", {
+                "driver": CODECS[codec.type], "id": f"{dev.alias}-codec{i}", "bus": f"{dev.alias}.0", "cad": i,
+                "audiodev": audio,
+            })  # fmt: skip
+        return parts
+    multi = dev.multichannel if dev.model == "usb" else None
+    device(parts, DRIVERS[dev.model], dev, ctx, audiodev=audio, multi=multi)
+    return parts

@@ -1,0 +1,275 @@
+"""The guest's memory: `-m`, `-overcommit`, memory backends, `-numa`."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from splitvirt.api.errors import ConfigUnsupported, InternalError
+from splitvirt.xml.cpu import Cell, Latency, Numa
+from virtqemud.context import Context
+from virtqemud.parts import Parts, options
+
+POLICIES = {"strict": "bind", "preferred": "preferred", "interleave": "interleave"}
+CACHE_POLICIES = {"none": "none", "writeback": "write-back", "writethrough": "write-through"}
+
+
+def numa(ctx: Context) -> Numa | None:
+    """The guest's nodes, when it has any."""
+    found = ctx.domain.cpu.numa if ctx.domain.cpu else None
+    return found if found and found.cells else None
+
+
+def default_memory_id(ctx: Context) -> str | None:
+    """QEMU's name for the board's memory, when a backend of ours may be it."""
+    machine = ctx.caps.machine(ctx.machine)
+    return machine.get("default-ram-id") if machine else None
+
+
+def numa_backends(ctx: Context) -> bool:
+    """Whether each node has its own backend, so that the board has none."""
+    return numa(ctx) is not None
+
+
+def size(ctx: Context) -> Parts:
+    """`-m`, and the backend of a board without NUMA."""
+    parts, domain = Parts(), ctx.domain
+    initial = initial_memory(ctx)
+    if domain.max_memory:
+        parts.add("-m", f"size={initial}k,slots={domain.max_memory_slots},maxmem={domain.max_memory}k")
+    else:
+        parts.add("-m", str(initial >> 10))
+    id = default_memory_id(ctx)
+    if id and not numa(ctx):
+        parts += backend(ctx, id, initial, None)
+    parts.add("-overcommit", f"mem-lock={'on' if locked(ctx) else 'off'}")
+    return parts
+
+
+def locked(ctx: Context) -> bool:
+    backing = ctx.domain.memory_backing
+    return ctx.settings.lock_memory or bool(backing and backing.locked)
+
+
+def initial_memory(ctx: Context) -> int:
+    """KiB at start: all memory less what memory devices bring."""
+    nodes = numa(ctx)
+    if nodes:
+        return sum(cell.memory or 0 for cell in nodes.cells)
+    plugged = sum(getattr(m, "size", None) or 0 for m in ctx.domain.devices.memories)
+    return (ctx.domain.memory or 0) - plugged
+
+
+def backend(
+    ctx: Context, id: str, kib: int, node: Cell | None, device: Any = None
+) -> Parts:
+    """`-object memory-backend-*` for the board, a node, or a memory device."""
+    parts = Parts()
+    where = location(ctx, id, kib, node, device)
+    bind = binding(ctx, None if node is None else node.id, device)
+    value = where | {"size": kib << 10} | bind
+    order = ("qom-type", "id")
+    parts.json("-object", {k: value[k] for k in order} | {k: v for k, v in value.items() if k not in order})
+    path = where.get("mem-path")
+    if path and not ctx.native and device is None:
+        parts.folders.append(path.rpartition("/")[0])
+    return parts
+
+
+def location(ctx: Context, id: str, kib: int, node: Cell | None, device: Any) -> dict[str, Any]:
+    """Where a backend's memory comes from."""
+    backing = ctx.domain.memory_backing
+    kind = backing.source if backing else None
+    share = shared(ctx, node, device)
+    page = device_page(device) or page_size(ctx, node)
+    prealloc = True if backing and backing.allocation == "immediate" else None
+    value: dict[str, Any] = {"id": id, "share": share, "prealloc": prealloc}
+    if backing and backing.allocation_threads:
+        value["prealloc-threads"] = backing.allocation_threads
+    path = getattr(device, "path", None)
+    if path:
+        value |= {"qom-type": "memory-backend-file", "mem-path": path}
+        if device.model in ("nvdimm", "virtio-pmem"):
+            value["prealloc"] = True
+    elif kind == "memfd":
+        value["qom-type"] = "memory-backend-memfd"
+        value |= {"hugetlb": True, "hugetlbsize": page << 10} if page else {}
+    elif page is not None:
+        value |= {"qom-type": "memory-backend-file", "mem-path": hugepage_folder(ctx, page), "prealloc": True}
+    elif kind == "file" or share:
+        value |= {"qom-type": "memory-backend-file", "mem-path": f"{memory_folder(ctx)}/{id}"}
+    else:
+        value |= {"qom-type": "memory-backend-ram", "share": None if kind == "anonymous" else share}
+        if share is False and not (node and node.mem_access):
+            value["share"] = None
+    discard = discards(ctx, node, device)
+    value["discard-data"] = discard
+    if device is None and node is None and value["qom-type"] != "memory-backend-ram":
+        value["x-use-canonical-path-for-ramblock-id"] = False
+    return value
+
+
+def memory_folder(ctx: Context) -> str:
+    """Where files that back memory are."""
+    return f"{ctx.settings.memory_backing_dir or ctx.lib + '/ram'}/{ctx.short_name}"
+
+
+def shared(ctx: Context, node: Cell | None, device: Any) -> bool | None:
+    """Whether other processes may map the memory; None where nothing is said."""
+    access = getattr(device, "access", None) or (node.mem_access if node else None)
+    backing = ctx.domain.memory_backing
+    if access is None and backing is not None and getattr(device, "path", None) is None:
+        access = backing.access
+    if access is None and backing is not None and backing.source == "memfd" and False:
+        return True
+    return None if access is None else access == "shared"
+
+
+def discards(ctx: Context, node: Cell | None, device: Any) -> bool | None:
+    """Whether the contents may be thrown away at the end."""
+    own = getattr(device, "discard", None)
+    if own is None and node is not None:
+        own = node.discard
+    backing = ctx.domain.memory_backing
+    if own is None and backing is not None and backing.discard:
+        return True
+    return own
+
+
+def device_page(device: Any) -> int | None:
+    return getattr(device, "page_size", None)
+
+
+def page_size(ctx: Context, node: Cell | None) -> int | None:
+    """KiB of the huge pages that a node's memory is made of; 0 for the host's default; None for plain pages."""
+    backing = ctx.domain.memory_backing
+    if backing is None or not backing.hugepages:
+        return None
+    number = node.id if node is not None and node.id is not None else 0
+    for page in backing.pages:
+        if page.nodeset is not None and number in page.nodeset:
+            return plain_or(page.size)
+    for page in backing.pages:
+        if page.nodeset is None:
+            return plain_or(page.size)
+    return None if backing.pages else 0
+
+
+def plain_or(size: int) -> int | None:
+    return None if size == 4 else size
+
+
+def hugepage_folder(ctx: Context, page: int) -> str:
+    """The guest's folder on the hugetlbfs with pages of that size. Raises InternalError where there is none."""
+    mounts = ctx.settings.hugetlbfs
+    if not mounts:
+        raise InternalError("hugetlbfs filesystem is not mounted or disabled by administrator config")
+    found = mounts[0] if page == 0 else next((m for m in mounts if m[1] == page), None)
+    if found is None:
+        raise InternalError(f"Unable to find any usable hugetlbfs mount for {page} KiB")
+    return f"{found[0]}/libvirt/qemu/{ctx.short_name}"
+
+
+def binding(ctx: Context, node: int | None, device: Any = None) -> dict[str, Any]:
+    """On which of the host's nodes. Raises ConfigUnsupported for one that the host has not."""
+    tune = ctx.domain.numatune
+    wanted, mode = getattr(device, "nodemask", None), None
+    if tune is not None:
+        mode = tune.mode
+        if wanted is None and tune.placement != "auto":
+            wanted = tune.nodeset
+        for each in tune.memnodes:
+            if node is not None and each.cellid == node and getattr(device, "nodemask", None) is None:
+                wanted, mode = each.nodeset, each.mode
+    if tune is not None and tune.placement == "auto" and wanted is None:
+        raise InternalError("Advice from numad is needed in case of automatic numa placement")
+    if not wanted:
+        return {}
+    check_nodes(ctx, wanted)
+    if mode == "restrictive":
+        return {}
+    return {"host-nodes": sorted(wanted), "policy": POLICIES[mode or "strict"]}
+
+
+def check_nodes(ctx: Context, nodes: Iterable[int]) -> None:
+    for number in sorted(nodes):
+        if number not in ctx.host_nodes:
+            raise ConfigUnsupported(f"NUMA node {number} is unavailable")
+
+
+def nodes(ctx: Context) -> Parts:
+    """The guest's NUMA nodes, their distances and what HMAT tells of them."""
+    parts, found = Parts(), numa(ctx)
+    if found is None:
+        return parts
+    hmat = bool(found.interconnects) or any(cell.caches for cell in found.cells)
+    first = next((i for i, cell in enumerate(found.cells) if cell.cpus), 0)
+    for i, cell in enumerate(found.cells):
+        id = f"ram-node{i}"
+        parts += backend(ctx, id, cell.memory or 0, cell)
+        initiator = None if not hmat else i if cell.cpus else reach(found, i, first)
+        cpus = ",".join(f"cpus={run}" for run in runs(cell.cpus or ()))
+        text = options("node", nodeid=i)
+        text += f",{cpus}" if cpus else ""
+        parts.add("-numa", text + "".join(f",{o}" for o in [options(initiator=initiator, memdev=id)]))
+    parts += distances(found)
+    parts += costs(found)
+    return parts
+
+
+def reach(found: Numa, target: int, first: int) -> int:
+    """The node whose CPUs reach a node without any the fastest."""
+    best: tuple[int, int] | None = None
+    for each in found.interconnects:
+        if each.target == target and isinstance(each, Latency) and (best is None or each.value < best[0]):
+            best = (each.value, each.initiator)
+    return best[1] if best else first
+
+
+def runs(numbers: Iterable[int]) -> list[str]:
+    """0-3, 8: numbers as ranges."""
+    found: list[list[int]] = []
+    for number in sorted(numbers):
+        if found and number == found[-1][1] + 1:
+            found[-1][1] = number
+        else:
+            found.append([number, number])
+    return [f"{a}" if a == b else f"{a}-{b}" for a, b in found]
+
+
+def distances(found: Numa) -> Parts:
+    """Every pair, once any distance is given; 10 to itself and 20 to others are the defaults."""
+    parts = Parts()
+    if not any(cell.distances for cell in found.cells):
+        return parts
+    known = {
+        (i, s.id): s.value
+        for i, cell in enumerate(found.cells)
+        for s in (cell.distances.siblings if cell.distances else ())
+    }
+    for a in range(len(found.cells)):
+        for b in range(len(found.cells)):
+            value = known.get((a, b)) or (10 if a == b else known.get((b, a), 20))
+            parts.add("-numa", options("dist", src=a, dst=b, val=value))
+    return parts
+
+
+LEVELS = {0: "memory", 1: "first-level", 2: "second-level", 3: "third-level"}
+
+
+def costs(found: Numa) -> Parts:
+    """Latencies, bandwidths and memory-side caches."""
+    parts = Parts()
+    for each in found.interconnects:
+        kind = "latency" if isinstance(each, Latency) else "bandwidth"
+        value = each.value if isinstance(each, Latency) else f"{each.value}K"
+        parts.add("-numa", options(
+            "hmat-lb", initiator=each.initiator, target=each.target, hierarchy=LEVELS[each.cache or 0],
+            data_type=f"{each.type}-{kind}", **{kind: value},
+        ))  # fmt: skip
+    for i, cell in enumerate(found.cells):
+        for cache in cell.caches:
+            parts.add("-numa", options(
+                "hmat-cache", node_id=i, size=f"{cache.kib}K", level=cache.level,
+                associativity={"none": "none", "direct": "direct", "full": "complex"}[cache.associativity],
+                policy=CACHE_POLICIES[cache.policy], line=cache.line_bytes,
+            ))  # fmt: skip
+    return parts
