@@ -1,10 +1,10 @@
-"""Makes wire.json (libvirt's protocol as flat facts) from a description of its structs, and dbus.json from libvirt-dbus.
+"""Makes wire.json (libvirt's protocol as flat facts) of a description of its structs, dbus.json of libvirt-dbus's.
 
     python tests/data/make_wire.py libvirt_wire.json tests/data/wire.json
     python tests/data/make_wire.py /usr/share/dbus-1/interfaces tests/data/dbus.json
 
-The first input has, for each program, constants, typedefs, structs and procedures as lines of the protocol's `.x` files.
-A procedure comes out with its fields as one line: structs taken apart, lists as `[bound: item]`.
+The first input has, for each program, constants, typedefs, structs and procedures as lines of the protocol's
+`.x` files. A procedure comes out with its fields as one line: structs taken apart, lists as `[bound: item]`.
 """
 
 import json

@@ -20,7 +20,7 @@ from .record import Layout, Object, ObjectWire, Record, Ref, wire
 from .rule import Rule
 from .shape import Field, Shape, Silent
 from .stream import Stream
-from .wire import Payload, Reader, Wire
+from .wire import Data, Payload, Reader, Wire
 
 __all__ = ["Call", "Object", "Older", "Record", "Ref", "call", "calls", "wire"]
 
@@ -111,7 +111,7 @@ class Call:
         """In a client: the request for the values of `params`."""
         return self._request.write(self.shape.ask(list(values)))
 
-    def unpack_args(self, data: bytes | memoryview, fds: Sequence[int] = ()) -> tuple[list[Any], Any]:
+    def unpack_args(self, data: Data, fds: Sequence[int] = ()) -> tuple[list[Any], Any]:
         """In a server: the values of `params` (objects as `Ref`), and a note for `pack_result`."""
         values, note = self.shape.asked(self._request.read(Reader(data, fds)))
         if self.fixed:
@@ -125,7 +125,7 @@ class Call:
             return Payload()
         return self._reply.write(self.shape.tell(result, note))
 
-    def unpack_result(self, data: bytes | memoryview, fds: Sequence[int] = (), make: Any = None) -> Any:
+    def unpack_result(self, data: Data, fds: Sequence[int] = (), make: Any = None) -> Any:
         """In a client: the method's result; `make(kind, fields)` builds the objects in it."""
         told = self.shape.told(self._reply.read(Reader(data, fds, make)))
         return None if self.result is None else told

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, get_type_hints
 from .program import PROGRAMS
 from .record import Layout, Object, wire
 from .shape import INT, Field
-from .wire import Payload, Reader
+from .wire import Data, Payload, Reader
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +89,7 @@ class Event:
         """The message for a client that registered the older way."""
         return self.old_layout.write([subject, *values[self.lead :]])
 
-    def unpack(self, data: bytes | memoryview, make: Any = None) -> tuple[int, Any, list[Any]]:
+    def unpack(self, data: Data, make: Any = None) -> tuple[int, Any, list[Any]]:
         """In a client: the callback number, the subject and the values."""
         callback, *rest = self.layout.read(Reader(data, (), make))
         return callback, rest[self.lead], [*rest[: self.lead], *rest[self.lead + 1 :]]

@@ -101,7 +101,8 @@ class Inserted(Shape):
 
     def take(self, sent: list[Any]) -> tuple[list[Any], Any]:
         """Without it, and it."""
-        at = len(sent) - 1 if self.at is None else len(sent) - 1 + self.at
+        last = len(sent) - 1
+        at = last if self.at is None else last + self.at if self.at < 0 else self.at
         return [*sent[:at], *sent[at + 1 :]], sent[at]
 
     def args(self, params: list[Field]) -> list[Field]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 STRING_MAX = 4194304
 COUNT = struct.Struct(">I")
+Data = bytes | bytearray | memoryview
 Make = Callable[[type["Object"], dict[str, Any]], Any]
 
 
@@ -55,7 +56,7 @@ class Reader:
 
     __slots__ = ("at", "data", "fds", "make")
 
-    def __init__(self, data: bytes | memoryview, fds: Sequence[int] = (), make: Make | None = None) -> None:
+    def __init__(self, data: Data, fds: Sequence[int] = (), make: Make | None = None) -> None:
         self.data, self.at, self.fds, self.make = data, 0, list(fds), make
 
     def take(self, form: struct.Struct) -> tuple[Any, ...]:
