@@ -36,6 +36,7 @@ class Keepalive:
         self.interval, self.count = interval, count
         self._channel, self._dead = channel, dead
         self._asked = 0
+        self._heard = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
 
@@ -56,9 +57,11 @@ class Keepalive:
             self._timer = None
 
     def _tick(self) -> None:
-        silent = self._loop.time() - self._channel.last_read
-        if silent < self.interval * 0.99:
-            self._asked, wait = 0, self.interval - silent
+        if self._channel.last_read != self._heard:
+            self._asked, self._heard = 0, self._channel.last_read
+        wait = self._heard + self.interval - self._loop.time()
+        if wait > 0:
+            pass
         elif self._channel.held:
             wait = self.interval
         elif self._asked >= self.count:
