@@ -43,22 +43,24 @@ def run(options: argparse.Namespace) -> int:
 
 async def _run(options: argparse.Namespace) -> int:
     xml = options.xml.read_text()
+    if options.virt_type:
+        xml = _with_type(xml, options.virt_type)
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[int] = loop.create_future()
+    interrupted: asyncio.Future[int] = loop.create_future()
     async with splitvirt.embed(options.root) as hypervisor:
-        ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         hypervisor.events.subscribe(lambda _, __, values: _ending(ended, *values), Domain.lifecycle)
-        with _signals(ended):
+        with _signals(interrupted):
             if options.expose:
                 print(f"splitvirt: {await hypervisor.expose()}", file=sys.stderr)
-            if options.virt_type:
-                xml = _with_type(xml, options.virt_type)
             guest = await hypervisor.create(xml, c.VIR_DOMAIN_START_AUTODESTROY)
             async with _console(guest) if options.console else contextlib.nullcontext():
-                detail = await ended
-            if detail < 0:
-                await _stop(guest)
-    if detail < 0:
-        return 128 - detail
-    status, words = VERDICTS.get(detail, (5, "ended"))
+                await asyncio.wait((ended, interrupted), return_when=asyncio.FIRST_COMPLETED)
+                if not ended.done():
+                    await _stop(guest, ended)
+    if interrupted.done():
+        return 128 + interrupted.result()
+    status, words = VERDICTS.get(ended.result(), (5, "ended"))
     print(f"splitvirt: the guest {words}", file=sys.stderr)
     return status
 
@@ -77,12 +79,12 @@ def _ending(ended: "asyncio.Future[int]", event: int, detail: int) -> None:
 
 
 @contextlib.contextmanager
-def _signals(ended: "asyncio.Future[int]") -> Iterator[None]:
-    """A signal ends the wait: its negative number is the result."""
+def _signals(interrupted: "asyncio.Future[int]") -> Iterator[None]:
+    """A signal ends the wait; its number is the result."""
     loop = asyncio.get_running_loop()
     wanted = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     for number in wanted:
-        loop.add_signal_handler(number, lambda n=number: None if ended.done() else ended.set_result(-n))
+        loop.add_signal_handler(number, lambda n=number: interrupted.done() or interrupted.set_result(n))
     try:
         yield
     finally:
@@ -90,14 +92,12 @@ def _signals(ended: "asyncio.Future[int]") -> Iterator[None]:
             loop.remove_signal_handler(number)
 
 
-async def _stop(guest: Any) -> None:
+async def _stop(guest: Any, ended: "asyncio.Future[int]") -> None:
     """Ask the guest to power off, then end it."""
-    with contextlib.suppress(splitvirt.VirtError):
+    with contextlib.suppress(splitvirt.VirtError, TimeoutError):
         await guest.shutdown()
-        async with asyncio.timeout(SHUTDOWN_GRACE):
-            while (await guest.state()).state != c.VIR_DOMAIN_SHUTOFF:
-                await asyncio.sleep(0.1)
-    with contextlib.suppress(splitvirt.VirtError):
+        await asyncio.wait_for(asyncio.shield(ended), SHUTDOWN_GRACE)
+    if not ended.done():
         await guest.destroy()
 
 
