@@ -29,6 +29,16 @@ class Draft:
         except ValueError:
             return None
 
+    @property
+    def network(self) -> Any:
+        """The network that a port is to be on."""
+        return self.owner
+
+    @property
+    def pool(self) -> str | None:
+        """The name of the pool that a volume is to be in."""
+        return getattr(self.owner, "name", None)
+
     @cached_property
     def _said(self) -> dict[str, str]:
         """The texts of `<name>` and `<uuid>` below the root. XMLError when one is there twice: who would be meant?"""
