@@ -128,8 +128,8 @@ class Common(Element, tag="source", hide_empty=True):
 class FileSource(Common):
     """A file."""
 
-    file: str | None = attr()
-    fdgroup: str | None = attr(last=True)
+    file: str | None = attr(order=-2)
+    fdgroup: str | None = attr(order=-1)
 
     @property
     def empty(self) -> bool:
