@@ -43,11 +43,11 @@ class Thing(Object):
     async def console(self, flags: U32, stream: Stream) -> None:
         """What is written comes back in capitals."""
 
-    @call("virSmallUpload", rpc=208, acl="domain:write", stream="in", sparse=1)
+    @call("virSmallUpload", rpc=215, acl="domain:write", stream="in", sparse=1)
     async def upload(self, flags: U32, stream: Stream) -> None:
         """Take bytes."""
 
-    @call("virSmallDownload", rpc=209, acl="domain:read", stream="out", sparse=1)
+    @call("virSmallDownload", rpc=211, acl="domain:read", stream="out", sparse=1)
     async def download(self, size: U64, flags: U32, stream: Stream) -> None:
         """Give bytes."""
 

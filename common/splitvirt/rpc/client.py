@@ -165,12 +165,14 @@ async def _pump(way: str, near: Stream, far: ClientStream) -> None:
         if way == "out":
             await far.finish()
 
-    ways = {"in": (outward,), "out": (inward,), "both": (outward, inward)}
+    ways = {"in": (outward, far.over), "out": (inward,), "both": (outward, inward)}
     try:
-        await asyncio.gather(*(each() for each in ways[way]))
-    except Exception as error:
-        far.abort(error)
-        near.abort(error)
+        async with asyncio.TaskGroup() as group:
+            for each in ways[way]:
+                group.create_task(each())
+    except ExceptionGroup as errors:
+        far.abort(errors.exceptions[0])
+        near.abort(errors.exceptions[0])
     except asyncio.CancelledError:
         far.abort()
         near.abort()

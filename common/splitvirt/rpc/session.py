@@ -119,7 +119,7 @@ async def set_identity(peer: "Peer", data: Reader) -> bytes:
     if len(given) > _IDENTITY_MAX:
         raise RPCError("Unable to decode message payload: too many parameters")
     access = peer.server.access
-    if not access.trusts(peer.process) or peer.readonly:
+    if not access.trusts(peer.process) or peer.listener.readonly:
         raise AccessDenied(f"{peer.process} may not speak for others")
     if given:
         try:

@@ -72,6 +72,13 @@ class WireStream(Stream):
             self._send(CONTINUE, data[at : at + MAX_STREAM_PAYLOAD])
             await self._channel.drain()
 
+    async def over(self) -> None:
+        """Wait until nothing more will come or go. Raises the error that ended it."""
+        while not self._over:
+            self._changed.clear()
+            await self._changed.wait()
+        self._raise_error()
+
     async def hole(self, length: int) -> None:
         """Send `length` bytes of nothing, as zeros to a peer that did not ask for holes."""
         if not self._sparse:
