@@ -200,8 +200,12 @@ def calls(contract: type) -> tuple[Call, ...]:
 def _declared(kind: type) -> tuple[Call, ...]:
     """The calls of one class; of base classes that only group declarations, as its own."""
     found: dict[str, Any] = {}
-    for cls in reversed(kind.__mro__):
-        found |= {name: member for name, member in vars(cls).items() if "declared" in getattr(member, "__dict__", ())}
+    for cls in kind.__mro__:
+        found = found | {
+            name: member
+            for name, member in vars(cls).items()
+            if name not in found and "declared" in getattr(member, "__dict__", ())
+        }
     return tuple(_describe(kind, name, *member.declared) for name, member in found.items())
 
 
