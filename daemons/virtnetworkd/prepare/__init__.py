@@ -4,13 +4,14 @@
 networks (bridge name, MAC), and refuses what they cannot have here. Both raise VirtError in the words of libvirt.
 """
 
+from collections.abc import Callable
 from uuid import UUID, uuid4
 
 from splitvirt.api.constants import VIR_ERR_NO_NAME, VIR_FROM_NETWORK
 from splitvirt.api.errors import InternalError, VirtError, XMLDetail, XMLError
-from splitvirt.xml.netaddress import is_multicast, parse_mac
+from splitvirt.xml.netaddress import IPV4, at, is_multicast, parse_address, parse_mac
 from splitvirt.xml.netparts import VirtualPort
-from splitvirt.xml.network import Bridge, Network
+from splitvirt.xml.network import DhcpRange, Network, NetworkIP
 
 from .dns import check_dns
 from .forward import check_forward, check_mode
@@ -22,11 +23,30 @@ __all__ = ["check", "read"]
 XMLNS_DNSMASQ = "http://libvirt.org/schemas/network/dnsmasq/1.0"
 
 
-def read(document: str) -> Network:
-    """The network that a document defines, checked. Raises VirtError."""
+Choose = Callable[[int], tuple[str, int]]
+"""Finds a free block for a family (4 or 6): the gateway's address and the prefix."""
+
+
+def read(document: str, choose: Choose | None = None) -> Network:
+    """The network that a document defines, checked. `choose` serves `<ip address='auto'/>`. Raises VirtError."""
     net = Network.from_xml(document, source="(network_definition)")
+    if choose is not None:
+        for ip in net.ips:
+            if ip.address == "auto":
+                choose_block(ip, choose)
     check(net)
     return net
+
+
+def choose_block(ip: NetworkIP, choose: Choose) -> None:
+    """Give an address that is "auto" a free block; an empty `<dhcp/>` then lends all of it."""
+    address, prefix = choose(6 if ip.family == "ipv6" else 4)
+    ip.address, ip.prefix, ip.netmask = address, prefix, None
+    gateway = parse_address(address)
+    if gateway is not None and ip.dhcp is not None and not ip.dhcp.ranges:
+        first = at(gateway.family, gateway.value + 1).text
+        last = gateway.broadcast(prefix).value - 1 if gateway.family == IPV4 else gateway.value + 0xFFFE
+        ip.dhcp.ranges.append(DhcpRange(start=first, end=at(gateway.family, last).text))
 
 
 def check(net: Network) -> None:
@@ -121,10 +141,3 @@ def check_options(net: Network) -> None:
     if any(option.value is None for option in options):
         raise InternalError("No dnsmasq options value specified", domain=VIR_FROM_NETWORK)
     net.xmlns_dnsmasq = XMLNS_DNSMASQ if options else None
-
-
-def new_bridge(net: Network) -> Bridge:
-    """The network's bridge element, made if there is none."""
-    if net.bridge is None:
-        net.bridge = Bridge()
-    return net.bridge

@@ -1,12 +1,11 @@
 """What a network needs of this host: a bridge name, a MAC, and only what its mode can have here."""
 
-import os
 import random
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from splitvirt.api.constants import VIR_FROM_NETWORK
-from splitvirt.api.errors import ConfigUnsupported, InternalError, OperationFailed
+from splitvirt.api.errors import ConfigUnsupported, InternalError
 from splitvirt.xml.netaddress import IPV4
 from splitvirt.xml.netparts import VirtualPort, Vlan
 from splitvirt.xml.network import Network, PortGroup
@@ -22,10 +21,13 @@ def refused(text: str) -> ConfigUnsupported:
     return ConfigUnsupported(text, domain=VIR_FROM_NETWORK)
 
 
-def place(net: Network, taken: Collection[str]) -> None:
-    """Fill in what the document leaves to us. `taken` are the bridges of other networks. Raises VirtError."""
+def place(net: Network, taken: Collection[str], devices: Callable[[], Collection[str]] = tuple) -> None:
+    """Fill in what the document leaves to us. Raises VirtError.
+
+    `taken` are the bridges of other networks, `devices` tells the host's interfaces, whose names a new bridge avoids.
+    """
     if net.mode in ROUTED:
-        name_bridge(net, taken)
+        name_bridge(net, taken, devices)
         net.mac = net.mac or random_mac()
     else:
         check_foreign(net)
@@ -40,18 +42,19 @@ def random_mac() -> str:
     return "52:54:00:" + ":".join(f"{random.randrange(256):02x}" for _ in range(3))
 
 
-def name_bridge(net: Network, taken: Collection[str]) -> None:
+def name_bridge(net: Network, taken: Collection[str], devices: Callable[[], Collection[str]]) -> None:
     """Refuse another network's bridge; make a name from a pattern, or "virbr%d"."""
     bridge = net.bridge
     assert bridge is not None
     if bridge.name and "%d" not in bridge.name:
         if bridge.name in taken:
-            raise OperationFailed(f"bridge name '{bridge.name}' already in use.", domain=VIR_FROM_NETWORK)
+            raise InternalError(f"bridge name '{bridge.name}' already in use.", domain=VIR_FROM_NETWORK)
         return
     pattern = bridge.name if bridge.name and bridge.name.count("%") == 1 else "virbr%d"
+    there = devices()
     for number in range(BRIDGE_MAX + 1):
         name = pattern.replace("%d", str(number))
-        if name not in taken and not os.path.exists(f"/sys/class/net/{name}"):
+        if name not in taken and name not in there:
             bridge.name = name
             return
     raise InternalError(f"Bridge generation exceeded max id {BRIDGE_MAX}", domain=VIR_FROM_NETWORK)

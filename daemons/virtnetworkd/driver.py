@@ -1,0 +1,300 @@
+"""The network driver: every network of a host, a user or an application."""
+
+import logging
+import os
+import socket
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from splitvirt.api import constants as c
+from splitvirt.api import network as api
+from splitvirt.api.constants import VIR_FROM_NETWORK
+from splitvirt.api.errors import NoNetwork, OperationFailed, OperationInvalid, VirtError
+from splitvirt.api.event import Hub
+from splitvirt.host.netlink import Netlink
+from splitvirt.host.paths import Layout, make_private
+from splitvirt.host.process import Launcher, Lifetime
+from splitvirt.store.files import write_volatile
+from splitvirt.store.folder import ConfigFolder
+from splitvirt.store.lock import OwnerLock
+from splitvirt.store.registry import Registry
+from splitvirt.xml.network import Network
+
+from . import firewall, subnet
+from .dnsmasq import Files
+from .flags import check_flags
+from .forwarding import Forwarding
+from .network import VirtualNetwork
+from .port import HeldPort
+from .prepare import read
+from .prepare.ip import block
+from .prepare.place import place
+from .server import Server
+from .status import NetworkStatus, StatusFolder
+
+if TYPE_CHECKING:
+    from splitvirt.daemon.config import Config
+
+    from .lease import Leases
+
+log = logging.getLogger(__name__)
+VERSION = 9_000_000
+"""The version of libvirt whose interface and behaviour this is."""
+
+
+class NetworkDriver(api.Networks):
+    """The networks below one layout of directories. Everything happens in the network namespace of the process."""
+
+    def __init__(self, layout: Layout, config: "Config | None" = None, *, lifetime: Lifetime = "keep") -> None:
+        self.layout, self.config, self.lifetime = layout, config, lifetime
+        self.events = Hub()
+        self.registry: Registry[VirtualNetwork] = Registry()
+        self.folder = ConfigFolder(layout.etc / "qemu" / "networks", edit="net-edit")
+        self.run = layout.run / "network"
+        self.status = StatusFolder(self.run)
+        self.forwarding = Forwarding(self.run / "forwarding.json")
+        self.launcher = Launcher(lifetime)
+        self.leases: Leases | None = None
+        self._link: Netlink | None = None
+        self._lock = OwnerLock(self.run / "driver.pid")
+
+    @property
+    def link(self) -> Netlink:
+        """The connection to the kernel's network configuration."""
+        if self._link is None:
+            self._link = Netlink()
+        return self._link
+
+    # life
+
+    async def open(self) -> None:
+        """Read what is defined, take up what runs, and start what starts by itself. Raises Taken, OSError."""
+        make_private(self.run, 0o755)
+        self._lock.acquire()
+        self.folder.open()
+        self.status.open()
+        for name, text in self.folder.load():
+            self._load(name, text)
+        for status in self.status.load():
+            await self._recover(status)
+        if any(net.live_routed for net in self.registry):
+            self.reload()
+        await self._autostart()
+
+    def _load(self, name: str, text: str) -> None:
+        try:
+            net = read(text)
+            if net.name != name:
+                raise OperationFailed(f"Network config filename '{name}.xml' does not match network name '{net.name}'")
+            place(net, self.taken_bridges(), self.devices)
+            made = VirtualNetwork(self, net)
+            made.kept = net
+            self.registry.add(made)
+        except (VirtError, KeyError) as error:
+            log.error("network %s is not read: %s", name, error)
+
+    async def _recover(self, status: NetworkStatus) -> None:
+        found = self.registry.by_uuid(UUID(status.network.uuid))
+        made = found or VirtualNetwork(self, status.network)
+        try:
+            if found is None:
+                self.registry.add(made)
+            await made.recover(status)
+        except (VirtError, OSError, KeyError) as error:
+            log.error("network %s: cannot take up what an earlier daemon left: %s", made.name, error)
+        if made.kept is None and not made.active:
+            self.registry.remove(made)
+
+    async def _autostart(self) -> None:
+        """Start what starts with the host: once per boot, for the folder of state goes with a reboot."""
+        mark = self.run / "autostarted"
+        if mark.exists():
+            return
+        write_volatile(mark, "")
+        for net in self.registry:
+            if not net.active and self.folder.autostart(net.name):
+                try:
+                    await net.create()
+                except VirtError as error:
+                    log.error("network %s could not be started: %s", net.name, error)
+
+    async def close(self) -> None:
+        """Let go. Networks go on running, unless they were to live with the application ("app")."""
+        if self.leases is not None:
+            await self.leases.close()
+        for net in self.registry:
+            if self.lifetime == "app" and net.active:
+                try:
+                    await net.destroy()
+                except VirtError as error:
+                    log.error("network %s: %s", net.name, error)
+            elif net.server is not None:
+                net.server.release()
+        if self.lifetime == "app":
+            (self.run / "autostarted").unlink(missing_ok=True)
+        self.launcher.close()
+        if self._link is not None:
+            self._link.close()
+            self._link = None
+        self._lock.release()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a network runs: its server is watched, and its ports are held."""
+        return any(net.active for net in self.registry)
+
+    def reload(self) -> None:
+        """Make all firewall rules anew: somebody may have flushed them."""
+        try:
+            firewall.rebuild([net.live for net in self.registry if net.live is not None and net.live_routed])
+        except OSError as error:
+            log.error("the firewall rules could not be made again: %s", error)
+
+    # what networks ask of their driver
+
+    def server_of(self, name: str) -> Server:
+        """The process that serves a network's addresses and names."""
+        files = Files(name, self.layout.lib / "dnsmasq", self.run)
+        own = self.layout.mode != "system" or self.layout.root is not None
+        return Server(name, files, self.launcher, self._crashed, own_user=own)
+
+    def _crashed(self, name: str, seconds: float) -> None:
+        if self.leases is not None:
+            self.leases.server_ended(name, seconds)
+
+    def taken_bridges(self, but: VirtualNetwork | None = None) -> set[str]:
+        """The bridges of all networks but one."""
+        return {name for net in self.registry if net is not but for name in net.bridges}
+
+    def devices(self) -> set[str]:
+        """The names of all network interfaces."""
+        return {link.name for link in self.link.links()}
+
+    def bridge_owners(self) -> dict[str, str]:
+        """The bridges of running networks, with the networks' names."""
+        return {net.live.bridge_name or "": net.name for net in self.registry if net.live is not None}
+
+    def announce(self, net: VirtualNetwork, event: int) -> None:
+        """Tell whoever listens."""
+        log.info("network %s: event %d", net.name, event, extra={"network": net.name, "uuid": str(net.uuid)})
+        self.events.emit(api.Network.lifecycle, net, event, 0)
+
+    def drop(self, net: VirtualNetwork) -> None:
+        """Forget a network that neither runs nor is kept."""
+        self.registry.remove(net)
+
+    def ports_gone(self, net: VirtualNetwork) -> None:
+        """A network stopped under its ports."""
+        if self.leases is not None:
+            self.leases.network_gone(net)
+
+    def port_gone(self, held: HeldPort) -> None:
+        """A port was given back, by whomever."""
+        if self.leases is not None:
+            self.leases.port_gone(held)
+
+    # the calls
+
+    def _read(self, xml: str) -> Network:
+        return read(xml, self._choose)
+
+    def _choose(self, family: int) -> tuple[str, int]:
+        """A free block of addresses for a network that asks for one."""
+        defined = [block(ip) for net in self.registry for ip in (net.live or net.kept or Network()).ips]
+        return subnet.choose(self.link, family, defined)
+
+    def _same(self, net: Network) -> VirtualNetwork | None:
+        """The network that a document is about, by UUID. Raises OperationFailed when the name does not go with it."""
+        by_uuid, by_name = self.registry.by_uuid(UUID(net.uuid)), self.registry.by_name(net.name or "")
+        if by_uuid is not None and by_uuid.name != net.name:
+            raise OperationFailed(
+                f"network '{by_uuid.name}' is already defined with uuid {by_uuid.uuid}", domain=VIR_FROM_NETWORK
+            )
+        if by_uuid is None and by_name is not None:
+            raise OperationFailed(
+                f"network '{by_name.name}' already exists with uuid {by_name.uuid}", domain=VIR_FROM_NETWORK
+            )
+        return by_uuid
+
+    async def define(self, xml: str, flags: int = 0) -> VirtualNetwork:
+        check_flags(flags, c.VIR_NETWORK_DEFINE_VALIDATE, "networkDefineXMLFlags")
+        net = self._read(xml)
+        found = self._same(net)
+        place(net, self.taken_bridges(found), self.devices)
+        self.folder.save(net.name or "", net.to_xml(inactive=True))
+        made = found or VirtualNetwork(self, net)
+        made.kept = net
+        if found is None:
+            self.registry.add(made)
+        self.announce(made, c.VIR_NETWORK_EVENT_DEFINED)
+        return made
+
+    async def create(self, xml: str, flags: int = 0) -> VirtualNetwork:
+        check_flags(flags, c.VIR_NETWORK_CREATE_VALIDATE, "networkCreateXMLFlags")
+        net = self._read(xml)
+        found = self._same(net)
+        if found is not None and found.active:
+            raise OperationInvalid(f"network is already active as '{found.name}'", domain=VIR_FROM_NETWORK)
+        place(net, self.taken_bridges(found), self.devices)
+        made = found or VirtualNetwork(self, net)
+        if found is None:
+            made.live = None
+            self.registry.add(made)
+        try:
+            async with made.turn():
+                if made.active:
+                    raise OperationInvalid(f"network is already active as '{made.name}'", domain=VIR_FROM_NETWORK)
+                await made.start(net)
+        finally:
+            if made.kept is None and not made.active:
+                self.registry.remove(made)
+        return made
+
+    async def network_by_name(self, name: str) -> VirtualNetwork:
+        found = self.registry.by_name(name)
+        if found is None or not (found.kept or found.live):
+            raise NoNetwork(f"no network with matching name '{name}'")
+        return found
+
+    async def network_by_uuid(self, uuid: UUID) -> VirtualNetwork:
+        found = self.registry.by_uuid(uuid)
+        if found is None or not (found.kept or found.live):
+            raise NoNetwork(f"no network with matching uuid '{uuid}'")
+        return found
+
+    async def networks(self, flags: int = 0) -> list[Any]:
+        known = 0x3F
+        check_flags(flags, known, "networkConnectListAllNetworks")
+        return [net for net in self.registry if (net.kept or net.live) and self._listed(net, flags)]
+
+    def _listed(self, net: VirtualNetwork, flags: int) -> bool:
+        groups = (
+            (c.VIR_CONNECT_LIST_NETWORKS_ACTIVE, c.VIR_CONNECT_LIST_NETWORKS_INACTIVE, lambda: net.active),
+            (c.VIR_CONNECT_LIST_NETWORKS_PERSISTENT, c.VIR_CONNECT_LIST_NETWORKS_TRANSIENT, lambda: bool(net.kept)),
+            (
+                c.VIR_CONNECT_LIST_NETWORKS_AUTOSTART,
+                c.VIR_CONNECT_LIST_NETWORKS_NO_AUTOSTART,
+                lambda: net.kept is not None and self.folder.autostart(net.name),
+            ),
+        )
+        return all(not flags & (yes | no) or flags & (yes if test() else no) for yes, no, test in groups)
+
+    async def type(self) -> str:
+        return "network"
+
+    async def version(self) -> int:
+        return VERSION
+
+    async def lib_version(self) -> int:
+        return VERSION
+
+    async def hostname(self) -> str:
+        return socket.gethostname()
+
+    async def uri(self) -> str:
+        if self.layout.mode == "embed":
+            return f"network:///embed?root={self.layout.root}"
+        return f"network:///{'system' if os.geteuid() == 0 else 'session'}"
+
+    async def is_secure(self) -> bool:
+        return True

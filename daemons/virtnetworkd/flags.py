@@ -1,0 +1,26 @@
+"""What libvirt says to flags and parameters that a call does not know."""
+
+from collections.abc import Iterable, Mapping
+
+from splitvirt.api.constants import VIR_FROM_NETWORK
+from splitvirt.api.errors import ArgumentUnsupported, InvalidArg
+from splitvirt.api.params import TypedParam
+
+
+def check_flags(flags: int, known: int, function: str) -> None:
+    """Refuse unknown flags. Raises InvalidArg."""
+    if flags & ~known:
+        raise InvalidArg(f"unsupported flags (0x{flags & ~known:x}) in function {function}", domain=VIR_FROM_NETWORK)
+
+
+def check_params(params: Iterable[TypedParam], known: Mapping[str, int]) -> None:
+    """Refuse parameters that are unknown, of another type, or given twice. Raises VirtError."""
+    seen: set[str] = set()
+    for param in params:
+        if param.name not in known:
+            raise ArgumentUnsupported(f"parameter '{param.name}' not supported", domain=VIR_FROM_NETWORK)
+        if param.kind != known[param.name]:
+            raise InvalidArg(f"invalid type of parameter '{param.name}'", domain=VIR_FROM_NETWORK)
+        if param.name in seen:
+            raise InvalidArg(f"parameter '{param.name}' occurs multiple times", domain=VIR_FROM_NETWORK)
+        seen.add(param.name)
