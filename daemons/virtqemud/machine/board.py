@@ -8,8 +8,8 @@ from virtqemud.parts import Parts, options
 SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
 
 
-def machine(ctx: Context, pflash: list[str]) -> Parts:
-    """`-machine`; `pflash` are the block nodes of the firmware's code and variables."""
+def machine(ctx: Context, pflash: list[str], smm: bool) -> Parts:
+    """`-machine`; `pflash` are the block nodes of the firmware, `smm` says that it needs system management mode."""
     parts, domain = Parts(), ctx.domain
     features = domain.features
     dump = domain.dump_core if domain.dump_core is not None else ctx.settings.dump_guest_core
@@ -18,7 +18,7 @@ def machine(ctx: Context, pflash: list[str]) -> Parts:
     values = {
         "usb": False,
         "vmport": features.vmport_state if features else None,
-        "smm": features.smm.state if features and features.smm else None,
+        "smm": management_mode(ctx, smm),
         "kernel_irqchip": irqchip(ctx),
         "dump_guest_core": dump,
         "mem_merge": False if backing and backing.nosharepages else None,
@@ -32,6 +32,15 @@ def machine(ctx: Context, pflash: list[str]) -> Parts:
     spelled = options(ctx.machine, **values).replace("kernel-irqchip", "kernel_irqchip")
     parts.add("-machine", ",".join([spelled, *(f"pflash{i}={node}" for i, node in enumerate(pflash))]))
     return parts
+
+
+def management_mode(ctx: Context, needed: bool) -> bool | None:
+    """System management mode: as asked for, and where the firmware or its memory needs it."""
+    smm = ctx.domain.features.smm if ctx.domain.features else None
+    loader = ctx.domain.os.loader if ctx.domain.os else None
+    if smm is not None:
+        return True if smm.state is None else smm.state
+    return True if needed or (loader and loader.secure) else None
 
 
 def irqchip(ctx: Context) -> str | None:

@@ -58,9 +58,7 @@ def initial_memory(ctx: Context) -> int:
     return (ctx.domain.memory or 0) - plugged
 
 
-def backend(
-    ctx: Context, id: str, kib: int, node: Cell | None, device: Any = None
-) -> Parts:
+def backend(ctx: Context, id: str, kib: int, node: Cell | None, device: Any = None) -> Parts:
     """`-object memory-backend-*` for the board, a node, or a memory device."""
     parts = Parts()
     where = location(ctx, id, kib, node, device)
@@ -84,22 +82,22 @@ def location(ctx: Context, id: str, kib: int, node: Cell | None, device: Any) ->
     value: dict[str, Any] = {"id": id, "share": share, "prealloc": prealloc}
     if backing and backing.allocation_threads:
         value["prealloc-threads"] = backing.allocation_threads
-    path = getattr(device, "path", None)
+    path = device.source.path if device is not None and device.source else None
     if path:
         value |= {"qom-type": "memory-backend-file", "mem-path": path}
-        if device.model in ("nvdimm", "virtio-pmem"):
+        if device.model == "nvdimm":
             value["prealloc"] = True
+        align = device.source.alignsize
+        value |= {"align": align << 10 if align else None, "pmem": True if device.source.pmem else None}
     elif kind == "memfd":
         value["qom-type"] = "memory-backend-memfd"
         value |= {"hugetlb": True, "hugetlbsize": page << 10} if page else {}
     elif page is not None:
         value |= {"qom-type": "memory-backend-file", "mem-path": hugepage_folder(ctx, page), "prealloc": True}
-    elif kind == "file" or share:
+    elif kind == "file" or share is not None:
         value |= {"qom-type": "memory-backend-file", "mem-path": f"{memory_folder(ctx)}/{id}"}
     else:
-        value |= {"qom-type": "memory-backend-ram", "share": None if kind == "anonymous" else share}
-        if share is False and not (node and node.mem_access):
-            value["share"] = None
+        value["qom-type"] = "memory-backend-ram"
     discard = discards(ctx, node, device)
     value["discard-data"] = discard
     if device is None and node is None and value["qom-type"] != "memory-backend-ram":
@@ -116,10 +114,8 @@ def shared(ctx: Context, node: Cell | None, device: Any) -> bool | None:
     """Whether other processes may map the memory; None where nothing is said."""
     access = getattr(device, "access", None) or (node.mem_access if node else None)
     backing = ctx.domain.memory_backing
-    if access is None and backing is not None and getattr(device, "path", None) is None:
+    if access is None and backing is not None and not (device is not None and device.source and device.source.path):
         access = backing.access
-    if access is None and backing is not None and backing.source == "memfd" and False:
-        return True
     return None if access is None else access == "shared"
 
 
@@ -135,7 +131,7 @@ def discards(ctx: Context, node: Cell | None, device: Any) -> bool | None:
 
 
 def device_page(device: Any) -> int | None:
-    return getattr(device, "page_size", None)
+    return device.source.pagesize if device is not None and device.source else None
 
 
 def page_size(ctx: Context, node: Cell | None) -> int | None:
@@ -171,13 +167,14 @@ def hugepage_folder(ctx: Context, page: int) -> str:
 def binding(ctx: Context, node: int | None, device: Any = None) -> dict[str, Any]:
     """On which of the host's nodes. Raises ConfigUnsupported for one that the host has not."""
     tune = ctx.domain.numatune
-    wanted, mode = getattr(device, "nodemask", None), None
+    own = device.source.nodemask if device is not None and device.source else None
+    wanted, mode = own, None
     if tune is not None:
         mode = tune.mode
         if wanted is None and tune.placement != "auto":
             wanted = tune.nodeset
         for each in tune.memnodes:
-            if node is not None and each.cellid == node and getattr(device, "nodemask", None) is None:
+            if node is not None and each.cellid == node and own is None:
                 wanted, mode = each.nodeset, each.mode
     if tune is not None and tune.placement == "auto" and wanted is None:
         raise InternalError("Advice from numad is needed in case of automatic numa placement")

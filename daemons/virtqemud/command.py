@@ -1,0 +1,220 @@
+"""A guest as a QEMU command line."""
+
+import os
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from splitvirt.xml.domain import Domain
+from virtqemud.context import Context
+from virtqemud.devices.audio import audio
+from virtqemud.devices.blockdev import chain_of
+from virtqemud.devices.channel import channel
+from virtqemud.devices.console import console
+from virtqemud.devices.controller import controllers, globals_of_root
+from virtqemud.devices.crypto import crypto
+from virtqemud.devices.disk import disk, floppy_controller
+from virtqemud.devices.filesystem import filesystem
+from virtqemud.devices.graphics import environment as window
+from virtqemud.devices.graphics import graphics
+from virtqemud.devices.hostdev import hostdev
+from virtqemud.devices.hub import hub
+from virtqemud.devices.input import input_
+from virtqemud.devices.interface import interface
+from virtqemud.devices.iommu import iommu
+from virtqemud.devices.memballoon import memballoon
+from virtqemud.devices.memory import memory as memory_device
+from virtqemud.devices.panic import panic
+from virtqemud.devices.parallel import parallel
+from virtqemud.devices.properties import boot_order
+from virtqemud.devices.redirdev import redirdev
+from virtqemud.devices.rng import rng
+from virtqemud.devices.serial import serial
+from virtqemud.devices.shmem import shmem
+from virtqemud.devices.smartcard import smartcard
+from virtqemud.devices.sound import sound
+from virtqemud.devices.tpm import tpm
+from virtqemud.devices.video import video
+from virtqemud.devices.vsock import vsock
+from virtqemud.devices.watchdog import action, watchdog
+from virtqemud.machine import board, boot, clock, cpu, memory, override, vcpus
+from virtqemud.machine.firmware import firmware, flash, loader
+from virtqemud.parts import Parts, options
+
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+@dataclass
+class Command:
+    """How to start a guest: the arguments (the emulator first), variables to set, and what must be made before."""
+
+    argv: list[str]
+    env: dict[str, str]
+    needs: Parts = field(default_factory=Parts)
+
+    @property
+    def fds(self) -> list[int]:
+        """Open descriptors that QEMU inherits under the same number."""
+        return self.needs.fds
+
+    def text(self) -> str:
+        """One line for a shell, as libvirt prints it."""
+        return " ".join([f"{k}={quote(v)}" for k, v in self.env.items()] + [quote(a) for a in self.argv])
+
+
+def quote(argument: str) -> str:
+    """As a shell reads it, with quotes only where they are needed."""
+    plain = all(c.isalnum() or c in "+-/=.,_:~@%^[]" for c in argument) and argument
+    return argument if plain else shlex.quote(argument)
+
+
+def build(domain: Domain, ctx: Context) -> Command:
+    """The command line of a prepared guest. Raises VirtError for what cannot run here."""
+    needs = Parts()
+    for part in sequence(ctx):
+        needs += part
+    override.apply(needs.args, domain)
+    emulator = domain.devices.emulator or ctx.caps.emulator
+    return Command([emulator, *needs.args, *override.arguments(domain)], environment(ctx), needs)
+
+
+def environment(ctx: Context) -> dict[str, str]:
+    """libvirt's variables for a printed command line, the caller's for a start; then the guest's own."""
+    env = dict(ctx.env)
+    if ctx.native:
+        home = ctx.folder
+        env = {
+            "LC_ALL": "C", "PATH": SYSTEM_PATH, "HOME": home, "XDG_DATA_HOME": f"{home}/.local/share",
+            "XDG_CACHE_HOME": f"{home}/.cache", "XDG_CONFIG_HOME": f"{home}/.config",
+        }  # fmt: skip
+    env |= clock.environment(ctx)
+    for screen in ctx.domain.devices.graphics:
+        env |= window(screen)
+    return env | override.environment(ctx.domain)
+
+
+def sequence(ctx: Context) -> Iterator[Parts]:
+    """All parts, in libvirt's order: what others refer to comes first."""
+    domain = ctx.domain
+    found = firmware(ctx)
+    images, nodes = flash(found, ctx)
+    yield identity(ctx)
+    yield from (persistent_reservations(ctx), images)
+    yield board.machine(ctx, nodes, smm=bool(found and found.smm))
+    yield from (board.accelerator(ctx), board.tseg(ctx), cpu.cpu(ctx), loader(found), memory.size(ctx))
+    yield from (vcpus.smp(ctx), vcpus.iothreads(ctx), memory.nodes(ctx))
+    yield Parts(["-uuid", domain.uuid or ""])
+    yield from (boot.smbios(ctx), boot.firmware_configuration(ctx), boot.generation(ctx))
+    if not domain.devices.graphics:
+        yield Parts(["-display", "none"])
+    yield Parts(["-no-user-config", "-nodefaults"])
+    yield monitor(ctx)
+    yield from (clock.clock(ctx), boot.power(ctx), boot.boot(ctx))
+    yield from devices(ctx)
+    yield from (boot.crash_information(ctx), board.sandbox(ctx), board.security(ctx))
+    if ctx.incoming:
+        yield Parts(["-incoming", ctx.incoming])
+    yield Parts(["-msg", "timestamp=on"])
+
+
+def identity(ctx: Context) -> Parts:
+    """Name, that the CPUs wait, and the key that secrets could be encrypted with."""
+    parts = Parts()
+    parts.add("-name", options(guest=ctx.name, debug_threads=True))
+    if ctx.paused:
+        parts.add("-S")
+    path = f"{ctx.folder}/master-key.aes"
+    parts.object("secret", "masterKey0", format="raw", file=path)
+    if not ctx.native:
+        parts.files[path] = ctx.master_key or os.urandom(32)
+    return parts
+
+
+def persistent_reservations(ctx: Context) -> Parts:
+    """The managed helper for SCSI reservations, which is shared by all disks."""
+    parts = Parts()
+    sources = (image.source for d in ctx.domain.devices.disks for image in chain_of(d))
+    if any(s is not None and s.reservations and s.reservations.managed for s in sources):
+        parts.object("pr-manager-helper", "pr-helper0", path=f"{ctx.folder}/pr-helper0.sock")
+    return parts
+
+
+def monitor(ctx: Context) -> Parts:
+    """The QMP monitor, at a socket that the driver listens on where it has made one."""
+    parts = Parts()
+    if ctx.monitor_fd is not None:
+        where: dict[str, Any] = {"fd": ctx.monitor_fd}
+        parts.fds.append(ctx.monitor_fd)
+    else:
+        where = {"path": f"{ctx.folder}/monitor.sock"}
+    parts.add("-chardev", options("socket", id="charmonitor", **where, server=True, wait=False))
+    parts.add("-mon", options(chardev="charmonitor", id="monitor", mode="control"))
+    return parts
+
+
+def devices(ctx: Context) -> Iterator[Parts]:
+    """All devices, those first that others sit on."""
+    found, order = ctx.domain.devices, boot_order(ctx.domain)
+    index = order.get
+    if found.iommu:
+        yield iommu(found.iommu, ctx)
+    yield from (globals_of_root(ctx), controllers(ctx))
+    yield from (memory_device(d, ctx) for d in found.memories)
+    yield from (hub(d, ctx) for d in found.hubs)
+    yield floppy_controller(ctx, order)
+    numbers = node_numbers(ctx)
+    yield from (disk(d, ctx, numbers.get(id(d), []), index(id(d))) for d in sorted_disks(found.disks))
+    yield from (filesystem(d, ctx, index(id(d))) for d in found.filesystems)
+    yield from (interface(d, ctx, index(id(d))) for d in found.interfaces)
+    yield from (smartcard(d, ctx) for d in found.smartcards)
+    yield from (serial(d, ctx) for d in found.serials)
+    yield from (parallel(d, ctx) for d in found.parallels)
+    yield from (channel(d, ctx) for d in found.channels)
+    yield from (console(d, ctx) for d in found.consoles)
+    yield from (tpm(d, ctx) for d in found.tpms)
+    yield from (input_(d, ctx) for d in found.inputs)
+    yield from (audio(d, ctx) for d in found.audios)
+    yield from (graphics(d, ctx) for d in found.graphics)
+    yield from (video(d, ctx) for d in found.videos)
+    yield from (sound(d, ctx) for d in found.sounds)
+    yield from (watchdog(d, ctx) for d in found.watchdogs)
+    yield from (action(d) for d in found.watchdogs[:1])
+    yield from (redirdev(d, ctx, index(id(d))) for d in found.redirdevs)
+    yield from (hostdev(d, ctx, index(id(d)), numbers.get(id(d), [0])[0]) for d in found.hostdevs)
+    yield from (memballoon(d, ctx) for d in (found.memballoon,) if d)
+    yield from (rng(d, ctx) for d in found.rngs)
+    yield from (panic(d, ctx) for d in found.panics)
+    yield from (shmem(d, ctx) for d in found.shmems)
+    yield from (crypto(d, ctx) for d in found.cryptos)
+    yield from (vsock(d, ctx) for d in (found.vsock,) if d)
+
+
+def sorted_disks(disks: list[Any]) -> list[Any]:
+    """SD cards go last: they have no alias of their own."""
+    return sorted(disks, key=lambda d: d.bus == "sd")
+
+
+def node_numbers(ctx: Context) -> dict[int, list[int]]:
+    """Numbers of block nodes by id() of the device: disks from the last to the first, each from its top image down."""
+    found: dict[int, list[int]] = {}
+    for each in reversed(ctx.domain.devices.disks):
+        if not each.empty and each.type != "vhostuser" and each.bus != "sd":
+            found[id(each)] = [ctx.next_node() for _ in chain_of(each)]
+    for host in ctx.domain.devices.hostdevs:
+        if host.type == "scsi":
+            found[id(host)] = [ctx.next_node()]
+    return found
+
+
+def plain_interfaces(domain: Domain) -> None:
+    """What libvirt does before it prints a command line: every interface becomes a plain tap.
+
+    Kept are model, MAC, script, and the order of boot; addresses are to be assigned anew.
+    """
+    from splitvirt.xml.devices.interface import Interface
+
+    domain.devices.interfaces = [
+        Interface(type="ethernet", mac=d.mac, model=d.model, script=d.script, boot_order=d.boot_order)
+        for d in domain.devices.interfaces
+    ]
