@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes every unit, bus activation file and bus policy from one table: a daemon is a row of DAEMONS.
 
-`systemd/units.py` writes them into the tree beside itself, where they are kept; `--check` says whether they are current.
+`systemd/units.py` writes them into the tree beside itself, where they are kept; `--check` says if they are current.
 """
 
 import sys
@@ -39,7 +39,7 @@ UMask=0022
 
 QEMU_SANDBOX = """\
 # QEMU and its helpers inherit what is set here, so a line that a guest could feel is left out, with its reason:
-#   ProtectSystem, ProtectHome, PrivateTmp, ReadWritePaths: disks, kernels, sockets and hostdevs lie anywhere on the host
+#   ProtectSystem, ProtectHome, PrivateTmp, ReadWritePaths: disks, kernels and sockets lie anywhere on the host
 #   PrivateDevices, DeviceAllow: guests use /dev/kvm, vhost, vfio, hugepages, block devices and USB devices
 #   PrivateNetwork, RestrictAddressFamilies, IPAddressDeny: migration, VNC, user networking and vhost-vsock
 #   PrivateUsers, User, DynamicUser: guests run as other users, and the daemon takes over file ownership
@@ -94,7 +94,7 @@ DAEMONS = (
         "virtqemud",
         "QEMU virtual machines",
         QEMU_SANDBOX,
-        after="virtnetworkd.socket virtlogd.socket remote-fs.target iscsid.service apparmor.service systemd-machined.service",
+        after="virtnetworkd.socket virtlogd.socket remote-fs.target iscsid.service apparmor.service",
     ),
     Daemon(
         "virtnetworkd",
@@ -254,8 +254,8 @@ def policy(d: Daemon) -> str:
 
 
 def _allowed(d: Daemon) -> str:
-    names = INTERFACES["all"] + INTERFACES[d.name]
-    return "\n".join(f'    <allow send_destination="org.splitvirt.{d.name}" send_interface="{name}"/>' for name in names)
+    to = f'    <allow send_destination="org.splitvirt.{d.name}"'
+    return "\n".join(f'{to} send_interface="{name}"/>' for name in INTERFACES["all"] + INTERFACES[d.name])
 
 
 INTERFACES = {

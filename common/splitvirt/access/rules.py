@@ -2,13 +2,14 @@
 
 import os
 import socket
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Literal, Protocol
 
 from splitvirt.api.errors import AuthFailed
 
 from .identity import Identity
 
+MONITOR, MANAGE = "org.libvirt.unix.monitor", "org.libvirt.unix.manage"
 AUTH_NONE, AUTH_POLKIT = 0, 2
 """How a client must prove itself before the first call: libvirt's remote_auth_type."""
 
@@ -38,13 +39,13 @@ _ATTRIBUTES: dict[str, tuple[tuple[str, str], ...]] = {
     "domain": (("domain_name", "name"), ("domain_uuid", "uuid")),
     "interface": (("interface_name", "name"), ("interface_macaddr", "mac")),
     "network": (("network_name", "name"), ("network_uuid", "uuid")),
-    "network_port": (("network_name", "net.name"), ("network_uuid", "net.uuid"), ("port_uuid", "uuid")),
+    "network_port": (("network_name", "network.name"), ("network_uuid", "network.uuid"), ("port_uuid", "uuid")),
     "node_device": (("node_device_name", "name"),),
     "nwfilter": (("nwfilter_name", "name"), ("nwfilter_uuid", "uuid")),
     "nwfilter_binding": (
-        ("nwfilter_binding_portdev", "portdev"),
+        ("nwfilter_binding_portdev", "device"),
         ("nwfilter_binding_linkdev", "linkdev"),
-        ("nwfilter_binding_filter", "filtername"),
+        ("nwfilter_binding_filter", "filter"),
     ),
     "secret": (("secret_uuid", "uuid"),),
     "storage_pool": (("pool_name", "name"), ("pool_uuid", "uuid")),
@@ -84,6 +85,8 @@ class Access:
     ):
         self.driver, self.private, self.fine, self.authority = driver, private, fine, authority
         self.auth_ro, self.auth_rw = auth_ro, auth_rw
+        self.opens: Callable[[Identity, bool], bool] = lambda caller, readonly: True
+        """Whether the mode and group of a socket (read-only or not) let the caller open it."""
 
     @staticmethod
     def identify(sock: socket.socket) -> Identity:
@@ -91,7 +94,7 @@ class Access:
         return Identity.of_socket(sock)
 
     @staticmethod
-    def of_parameters(given: Mapping[str, object]) -> Identity:
+    def assume(given: Mapping[str, object]) -> Identity:
         """The caller that a trusted peer speaks for; KeyError when it names no user."""
         return Identity.of_parameters(given)
 
@@ -108,11 +111,29 @@ class Access:
         """Ask polkit whether the caller may use the socket; AuthFailed or AuthCancelled when not."""
         if self.auth(caller, readonly) == AUTH_NONE:
             return
-        action = "org.libvirt.unix.monitor" if readonly else "org.libvirt.unix.manage"
+        action = MONITOR if readonly else MANAGE
         if self.authority is None:
             raise AuthFailed(f"{action} needs polkit, and this daemon has no system bus to ask it over")
         if not await self.authority.check(action, caller, {}, interactive=True):
             raise AuthFailed(f"access denied by policy: {action} for {caller}")
+
+    async def grade(self, caller: Identity) -> bool:
+        """What a caller over D-Bus gets, which has no socket to choose: False for all calls, True for read-only ones.
+
+        It is what the sockets would give it, without asking anybody for a password. AuthFailed when that is nothing.
+        """
+        if not self.admits(caller):
+            raise AuthFailed(f"this daemon does not serve {caller}")
+        for readonly in (False, True):
+            if self.opens(caller, readonly) and await self._proved(caller, readonly):
+                return readonly
+        raise AuthFailed(f"access denied by policy for {caller}")
+
+    async def _proved(self, caller: Identity, readonly: bool) -> bool:
+        if self.auth(caller, readonly) == AUTH_NONE:
+            return True
+        action = MONITOR if readonly else MANAGE
+        return self.authority is not None and await self.authority.check(action, caller, {})
 
     def trusts(self, peer: Identity) -> bool:
         """Whether the peer may speak for another caller: root and this daemon's own user, as sibling daemons are."""

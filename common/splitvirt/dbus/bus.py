@@ -49,7 +49,10 @@ class Bus:
         """Connect to "system", "session" or an address; SystemError_ with the reason where there is no bus."""
         address = address_of(which)
         try:
-            return cls(await MessageBus(bus_address=address, negotiate_unix_fd=True).connect())
+            async with asyncio.timeout(TIMEOUT):
+                return cls(await MessageBus(bus_address=address, negotiate_unix_fd=True).connect())
+        except TimeoutError:
+            raise Timeout(f"the message bus at {address} did not answer in {TIMEOUT:g} s") from None
         except (OSError, EOFError, ValueError) as e:
             raise SystemError_(f"cannot connect to the message bus at {address}: {e}") from None
 
@@ -63,10 +66,12 @@ class Bus:
         """Whether messages can still be sent."""
         return self.connection.connected
 
-    def send(self, message: Message) -> None:
-        """Queue a message; one for a bus that is gone is dropped."""
+    def send(self, message: Message, fds: Sequence[int] = ()) -> None:
+        """Queue a message; one for a bus that is gone is dropped. `fds` are closed once they are on their way."""
         if self.connected:
-            self.connection.send(message).add_done_callback(_retrieve)
+            self.connection.send(message).add_done_callback(lambda sent: _sent(sent, fds))
+        else:
+            close_all(fds)
 
     async def call(
         self,
@@ -84,7 +89,7 @@ class Bus:
 
         An answer with file descriptors has them in place of the indices; they are the caller's to close.
         """
-        to = {"destination": destination, "path": path, "interface": interface, "member": member}
+        to: dict[str, Any] = {"destination": destination, "path": path, "interface": interface, "member": member}
         message = Message(**to, signature=signature, body=list(body), unix_fds=list(fds))
         return with_fds(await self.request(message, timeout))
 
@@ -107,6 +112,12 @@ class Bus:
         """Call the bus itself."""
         return await self.call(BUS, BUS_PATH, BUS, member, signature, body)
 
+    def tell_bus(self, member: str, signature: str, *body: object) -> None:
+        """Call the bus itself, without waiting for an answer."""
+        to: dict[str, Any] = {"destination": BUS, "path": BUS_PATH, "interface": BUS, "member": member}
+        flags = MessageFlag.NO_REPLY_EXPECTED
+        self.send(Message(**to, signature=signature, body=list(body), flags=flags))
+
     async def request_name(self, name: str) -> None:
         """Own a well-known name; SystemError_ when somebody else has it or the bus's policy forbids it."""
         do_not_queue, owner, owned = 4, 1, 4
@@ -128,9 +139,13 @@ class Bus:
         """Call `then` when the connection has ended."""
         self._on_lost.append(then)
 
+    def on_signal_of(self, interface: str, member: str, then: Callable[[Message], None]) -> None:
+        """Call `then` with each signal of that name that comes, for whatever rule."""
+        self._signals.setdefault((interface, member), []).append(then)
+
     async def subscribe(self, rule: str, interface: str, member: str, then: Callable[[Message], None]) -> None:
         """Ask the bus for signals by a match rule; `then` is called with each of that interface and member."""
-        self._signals.setdefault((interface, member), []).append(then)
+        self.on_signal_of(interface, member, then)
         await self.call_bus("AddMatch", "s", rule)
 
     async def on_signal(self, sender: str, interface: str, member: str, then: Callable[[], None]) -> None:
@@ -195,6 +210,17 @@ def error_of(reply: Message, what: str) -> VirtError:
 def expects_reply(message: Message) -> bool:
     """Whether the caller waits for an answer."""
     return not message.flags & MessageFlag.NO_REPLY_EXPECTED
+
+
+def close_all(fds: Sequence[int]) -> None:
+    """Close descriptors."""
+    for fd in fds:
+        os.close(fd)
+
+
+def _sent(future: "asyncio.Future[Any]", fds: Sequence[int]) -> None:
+    _retrieve(future)
+    close_all(fds)
 
 
 def _retrieve(future: "asyncio.Future[Any]") -> None:

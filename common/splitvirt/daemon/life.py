@@ -1,0 +1,311 @@
+"""A daemon from its first to its last moment: open, serve, reload, go when idle or told to, lose nothing on the way.
+
+The order of leaving is what keeps it lossless (measured on systemd 252 with both buses): tell systemd that we stop,
+give the bus name up, let the bus deliver what it had for us, stop taking connections, finish what was taken on, end.
+Whatever comes later waits in sockets and queues that systemd and the bus hold for the next process.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import gc
+import logging
+import os
+import signal
+import time
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from splitvirt.access.rules import Access
+from splitvirt.api.errors import SystemError_, VirtError
+from splitvirt.daemon import sockets
+from splitvirt.daemon.admin import Administration
+from splitvirt.daemon.config import Config
+from splitvirt.daemon.log import Log
+from splitvirt.daemon.main import VERSION, Options, Service, load
+from splitvirt.daemon.notify import Notifier, passed_fds
+from splitvirt.host.paths import Layout
+from splitvirt.rpc.limits import Limits
+from splitvirt.rpc.server import Server
+
+if TYPE_CHECKING:
+    from splitvirt.access.polkit import Polkit
+    from splitvirt.dbus.bus import Bus
+    from splitvirt.dbus.export import Export
+
+log = logging.getLogger(__name__)
+
+DRAIN = 60.0
+"""Seconds that calls under way may take when the daemon is told to go."""
+QUIET = 1.0
+"""Seconds of silence after which a connected client is taken to have nothing on its way when the daemon goes."""
+
+
+class Daemon:
+    """One run of a daemon."""
+
+    def __init__(self, service: Service, options: Options, layout: Layout, config: Config):
+        self.service, self.options, self.layout, self.config = service, options, layout, config
+        self.notifier = Notifier.from_environment()
+        self.log = Log(service.name, self._context)
+        self.started = time.monotonic()
+        self.timeout = options.timeout
+        self.state = "starting"
+        self.active = self.started
+        self.access = self._make_access()
+        self.bus: Bus | None = None
+        self.export: Export | None = None
+        self._end: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._watch: asyncio.Task[None] | None = None
+        self._lock = -1
+
+    # -- the course of it ------------------------------------------------------------------------------------------
+
+    async def run(self) -> int:
+        """Serve until told to go or idle for long enough; the exit status."""
+        self._start_log()
+        self._lock = hold(self.layout.run / f"{self.service.name}.pid")
+        try:
+            async with contextlib.AsyncExitStack() as stack:
+                await self._open(stack)
+                why = await self._serve()
+                await self._leave(why)
+        finally:
+            os.close(self._lock)
+            self.log.close()
+        return 0
+
+    async def _open(self, stack: contextlib.AsyncExitStack) -> None:
+        listeners, self.stored = sockets.adopt(passed_fds(), self.service.name)
+        self.activated = bool(listeners)
+        self._signals()
+        self._keep(self.notifier.watchdog())
+        if not listeners:
+            listeners = sockets.make(self.layout, self.service.name, self.config, self.options.listen)
+        stack.callback(sockets.close, listeners)
+        self.driver = await self.service.open(self.layout, self.config)
+        stack.push_async_callback(self.driver.close)
+        await self._open_servers(listeners)
+        await self._join_bus()
+
+    async def _open_servers(self, listeners: list[sockets.Listening]) -> None:
+        own = {self.service.contract: self.driver}
+        self.server = Server(own, access=self.access, limits=limits(self.config), name=self.service.name)
+        self.admin = Administration(self)
+        self.admin_server = Server(
+            {self.admin.CONTRACT: self.admin},
+            access=Access("admin", private=True),
+            limits=limits(self.config, "admin_"),
+            name="admin",
+        )
+        self.servers = {server.name: server for server in (self.server, self.admin_server)}
+        for server in self.servers.values():
+            server.on_change.append(self.touch)
+        for one in listeners:
+            server = self.admin_server if one.kind == "admin" else self.server
+            await server.listen(one.socket, readonly=one.kind == "ro", admin=one.kind == "admin")
+
+    async def _serve(self) -> str:
+        gc.collect()
+        gc.freeze()  # what is there now stays to the end: the collector need not look at it again
+        self.state = "running"
+        self.touch()
+        self.notifier.ready(f"serving {self.service.driver}")
+        log.info("%s %s is ready after %.0f ms", self.service.name, VERSION, (self.active - self.started) * 1000)
+        self.set_timeout(self.timeout)
+        return await self._end
+
+    async def _leave(self, why: str) -> None:
+        self.state = "stopping"
+        log.info("leaving: %s", why)
+        self.notifier.stopping(why)
+        self.notifier.extend(DRAIN + 10)
+        if self.bus:
+            await self.bus.release_name(self.bus_name)
+        await self._drain()
+        if self.bus:
+            self.bus.close()
+            await self.bus.closed()
+        for task in self._tasks:
+            task.cancel()
+
+    async def _drain(self) -> None:
+        """Take no more connections; let those that are in the middle of something come to its end."""
+        deadline = time.monotonic() + DRAIN
+        for server in self.servers.values():
+            server.pause()
+        while time.monotonic() < deadline and self._unfinished():  # noqa: ASYNC110 (silence is no event)
+            await asyncio.sleep(0.02)
+        for server in self.servers.values():
+            await server.close(drain=max(deadline - time.monotonic(), 1.0))
+
+    def _unfinished(self) -> bool:
+        now = time.monotonic()
+        peers = (peer for server in self.servers.values() for peer in server.peers.values())
+        calls = self.export.running if self.export else 0
+        return bool(calls) or any(peer.in_flight or now - peer.channel.last_read < QUIET for peer in peers)
+
+    # -- idling ----------------------------------------------------------------------------------------------------
+
+    def touch(self) -> None:
+        """Something happened: the time without work starts again."""
+        self.active = time.monotonic()
+
+    def set_timeout(self, seconds: int) -> None:
+        """Leave after so long without clients or work; 0: never."""
+        self.timeout = seconds
+        if self._watch:
+            self._watch.cancel()
+        self._watch = self._keep(self._watch_idle()) if seconds else None
+
+    async def _watch_idle(self) -> None:
+        while True:
+            wait = self.active + self.timeout - time.monotonic()
+            if wait <= 0 and self.idle:
+                return self.end(f"idle for {self.timeout} s")
+            await asyncio.sleep(wait if wait > 0 else min(self.timeout, 5))
+
+    @property
+    def idle(self) -> bool:
+        """Whether nobody is connected, nothing is under way and nothing runs or is held."""
+        servers = self.servers.values()
+        calls = self.export.running if self.export else 0
+        return not (self.driver.busy or calls or any(server.peers or server.running for server in servers))
+
+    def end(self, why: str) -> None:
+        """Begin to leave."""
+        if not self._end.done():
+            self._end.set_result(why)
+
+    # -- signals and configuration ---------------------------------------------------------------------------------
+
+    def _signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.end, f"got {number.name}")
+        loop.add_signal_handler(signal.SIGHUP, self.reload)
+
+    def reload(self) -> None:
+        """Read the configuration again: take in what can change at run time, and say what cannot."""
+        self.notifier.reloading()
+        config = load(self.service, self.layout, self.options)
+        if config.errors:
+            for line in config.errors:
+                log.error("configuration not reloaded: %s", line)
+        else:
+            for name in self.config.frozen_changes(config):
+                log.warning("%s has changed, which only a restart takes in", name)
+            self._take_in(config)
+        self.notifier.ready(f"serving {self.service.driver}")
+
+    def _take_in(self, config: Config) -> None:
+        self.config = config
+        self._configure_log()
+        self.server.set_limits(**vars(limits(config)))
+        self.admin_server.set_limits(**vars(limits(config, "admin_")))
+        fresh = self._make_access()
+        self.access.auth_ro, self.access.auth_rw, self.access.fine = fresh.auth_ro, fresh.auth_rw, fresh.fine
+        self.driver.reload()
+        log.info("configuration reloaded")
+
+    def _start_log(self) -> None:
+        self._configure_log()
+        logging.captureWarnings(True)
+        asyncio.get_running_loop().set_exception_handler(_unhandled)
+        for line in self.config.warnings:
+            log.warning("%s", line)
+
+    def _configure_log(self) -> None:
+        level = 1 if self.options.verbose else self.config.number("log_level")
+        self.log.configure(level, self.config.text("log_filters"), self.config.text("log_outputs"))
+
+    @staticmethod
+    def _context() -> dict[str, str]:
+        from splitvirt.api.dispatch import current_caller
+
+        caller = current_caller()
+        return {"client": caller.name} if caller else {}
+
+    # -- access and the bus ----------------------------------------------------------------------------------------
+
+    def _make_access(self) -> Access:
+        system = self.layout.mode == "system"
+        default = "polkit" if system and self.layout.root is None else "none"
+        auth = {key: self.config.text(key) or default for key in ("auth_unix_ro", "auth_unix_rw")}
+        return Access(
+            self.service.driver,
+            private=not system,
+            auth_ro="polkit" if auth["auth_unix_ro"] == "polkit" else "none",
+            auth_rw="polkit" if auth["auth_unix_rw"] == "polkit" else "none",
+            fine=self.config.texts("access_drivers") == ["polkit"],
+            authority=self._authority() if system else None,
+        )
+
+    def _authority(self) -> "Polkit":
+        from splitvirt.access.polkit import Polkit
+        from splitvirt.dbus.bus import Bus
+
+        return Polkit(lambda: Bus.connect("system"))
+
+    @property
+    def bus_name(self) -> str:
+        """Our name on the bus."""
+        return f"org.splitvirt.{self.service.name}"
+
+    async def _join_bus(self) -> None:
+        wanted = self.options.bus or ("none" if self.layout.root else self.layout.mode)
+        if wanted == "none":
+            return
+        from splitvirt.dbus.bus import Bus
+        from splitvirt.dbus.export import Export
+
+        try:
+            self.bus = await Bus.connect(wanted)
+            self.export = Export(self.bus, self.service.bus_path, self.access)
+            self.export.offer(self.service.contract, self.driver)
+            await self.export.start(self.touch)
+            await self.bus.request_name(self.bus_name)
+        except VirtError as e:
+            if self.options.bus:
+                raise
+            log.warning("not on D-Bus: %s", e)
+            self.bus = self.export = None
+        else:
+            self.bus.on_lost(lambda: self.end("the message bus is gone"))
+
+    def _keep(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+
+def limits(config: Config, prefix: str = "") -> Limits:
+    """The server's limits as configured; `prefix` "admin_" for the admin server's."""
+    made = Limits()
+    for name in vars(made):
+        if prefix + name in config.known:
+            setattr(made, name, config.number(prefix + name))
+    return made
+
+
+def hold(path: Path) -> int:
+    """Write our pid into a locked file, as libvirt's daemons do; SystemError_ naming the process that holds it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        holder = os.read(fd, 32).decode().strip()
+        os.close(fd)
+        raise SystemError_(f"{path} is held by process {holder}: this daemon runs already") from None
+    os.ftruncate(fd, 0)
+    os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+    return fd
+
+
+def _unhandled(loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
+    error = context.get("exception")
+    log.error("%s", context.get("message"), exc_info=error if isinstance(error, BaseException) else None)

@@ -1,0 +1,145 @@
+"""What every daemon's `main` does: arguments, configuration, log, then `Daemon.run` to the end."""
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from splitvirt.api.errors import InvalidArg, VirtError
+from splitvirt.daemon.config import Config
+from splitvirt.daemon.keys import DAEMON, FILES
+from splitvirt.host.paths import Layout
+
+if TYPE_CHECKING:
+    from splitvirt.api.event import Hub
+
+VERSION = "0.1.0"
+
+
+class Driver(Protocol):
+    """What a daemon needs of its driver, beside the calls of its contract."""
+
+    events: "Hub"
+
+    @property
+    def busy(self) -> bool:
+        """Whether something runs or is held that forbids an idle exit."""
+        ...
+
+    def reload(self) -> None:
+        """Read again what may change at run time."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of everything; what runs goes on running."""
+        ...
+
+
+Open = Callable[[Layout, Config], Awaitable[Driver]]
+
+
+@dataclass(frozen=True)
+class Service:
+    """What one daemon adds to what they have in common.
+
+    `open` makes its driver. `bus_path` is where its objects hang on D-Bus, `uri_scheme` how its URIs start, `driver`
+    what access rules call it (libvirt's connect_driver), `siblings` the daemons whose calls its socket passes on.
+    """
+
+    name: str
+    contract: type
+    open: Open
+    bus_path: str
+    uri_scheme: str
+    driver: str
+    siblings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Options:
+    """The command line."""
+
+    root: Path | None
+    config: Path | None
+    timeout: int
+    listen: str | None
+    bus: str
+    verbose: bool
+    check_config: bool
+
+
+def parser(service: Service) -> argparse.ArgumentParser:
+    """The command line of every daemon; man pages and completion are made from it as well."""
+    made = argparse.ArgumentParser(
+        prog=service.name,
+        description=f"Serves libvirt's {service.driver} driver over libvirt's RPC and D-Bus.",
+        epilog=f"Signals: SIGTERM finishes what was accepted and ends; SIGHUP reads {service.name}.conf again.",
+    )
+    add = made.add_argument
+    add("--root", type=Path, metavar="DIR", help="keep everything (etc, run, lib, log, cache) below this directory")
+    add("--config", type=Path, metavar="FILE", help=f"read this in place of {service.name}.conf")
+    add("--timeout", type=_seconds, metavar="SECONDS", default=0, help="leave after so long without clients or work")
+    add("--listen", metavar="PATH", help="where to make the read-write socket (not with systemd's sockets)")
+    add(
+        "--bus", metavar="BUS", default="", help="offer the objects on D-Bus: system, session, none or an address "
+        "(default: the bus of the mode, where there is one; none with --root)",
+    )  # fmt: skip
+    add("--verbose", action="store_true", help="log debug messages to standard error as well")
+    add("--check-config", action="store_true", help="say what is wrong with the configuration, and end")
+    add("--version", action="version", version=f"{service.name} (splitvirt) {VERSION}")
+    return made
+
+
+def _seconds(text: str) -> int:
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds")
+    return int(text)
+
+
+def main(service: Service, argv: Sequence[str] | None = None) -> int:
+    """Run a daemon to its end; the exit status: 0, 1 for what went wrong, 2 for the command line, 6 for the config."""
+    options = Options(**{k: v for k, v in vars(parser(service).parse_args(argv)).items() if k != "version"})
+    layout = (
+        Layout.under(options.root, "system" if os.geteuid() == 0 else "session") if options.root else Layout.for_user()
+    )
+    config = load(service, layout, options)
+    if options.check_config:
+        for line in config.errors + config.warnings:
+            print(line)
+        return 6 if config.errors else 0
+    if config.errors:
+        for line in config.errors:
+            print(f"{service.name}: {line}", file=sys.stderr)
+        return 6
+    from splitvirt.daemon.life import Daemon
+
+    os.umask(0o022)
+    try:
+        return asyncio.run(Daemon(service, options, layout, config).run())
+    except VirtError as e:
+        print(f"{service.name}: {e}", file=sys.stderr)
+    except OSError as e:
+        print(f"{service.name}: {e.filename or ''}{': ' if e.filename else ''}{e.strerror}", file=sys.stderr)
+    return 1
+
+
+def load(service: Service, layout: Layout, options: Options) -> Config:
+    """The daemon's own file, then its driver's."""
+    from splitvirt.daemon.log import read_filters, read_outputs
+
+    own = options.config or layout.etc / f"{service.name}.conf"
+    name, keys = FILES[service.name]
+    config = Config.load({**DAEMON, **keys}, [(own, DAEMON), (layout.etc / name, keys)])
+    if options.config and not options.config.exists():
+        config.errors.append(f"{options.config}: no such file")
+    for key, read in (("log_filters", read_filters), ("log_outputs", read_outputs)):
+        try:
+            read(config.text(key))
+        except InvalidArg as e:
+            setting = config.given[key]
+            config.errors.append(f"{setting.file}:{setting.line}: {key}: {e}")
+    return config

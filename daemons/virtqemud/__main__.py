@@ -1,0 +1,39 @@
+"""The QEMU daemon: `python -m virtqemud`."""
+
+import sys
+from collections.abc import Sequence
+
+from splitvirt.api.hypervisor import Hypervisor
+from splitvirt.daemon.config import Config
+from splitvirt.daemon.main import Driver, Service
+from splitvirt.daemon.main import main as run
+from splitvirt.host.paths import Layout
+
+
+async def open_driver(layout: Layout, config: Config) -> Driver:
+    """The driver, with the neighbours that its guests use."""
+    from virtqemud.driver import QemuDriver
+
+    driver = QemuDriver(layout, config)
+    await driver.open()
+    return driver
+
+
+SERVICE = Service(
+    name="virtqemud",
+    contract=Hypervisor,
+    open=open_driver,
+    bus_path="/org/libvirt/QEMU",
+    uri_scheme="qemu",
+    driver="QEMU",
+    siblings=("virtnetworkd", "virtstoraged", "virtnodedevd"),
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run it; the exit status."""
+    return run(SERVICE, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
