@@ -98,6 +98,12 @@ def _cpu(caps: Capabilities, kind: str) -> Tree:
     return Tree("cpu", host, maximum, model, custom)
 
 
+def named_models(caps: Capabilities) -> list[str]:
+    """The CPU models that guests may ask for by name."""
+    names = [str(cpu["name"]) for cpu in caps.cpus["tcg"]]
+    return [name for name in names if name not in ("max", "host", "base") and not _is_versioned(name)]
+
+
 def _is_versioned(name: str) -> bool:
     head, dash, tail = name.rpartition("-v")
     return bool(head and dash and tail.isdigit())

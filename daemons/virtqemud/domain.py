@@ -1,0 +1,19 @@
+"""A guest of the QEMU driver: every call on it, by subject."""
+
+from .config import Configuring
+from .console import Consoles
+from .disks import Disks
+from .interfaces import Interfaces
+from .metadata import Describing
+from .monitor_events import MonitorEvents
+from .reading import Reading
+from .saving import Saving
+from .stats import Statistics
+from .tools import Tools
+from .tuning import Tuning
+
+
+class QemuDomain(
+    MonitorEvents, Reading, Configuring, Describing, Consoles, Tools, Statistics, Tuning, Disks, Interfaces, Saving
+):
+    """A guest of the QEMU driver."""

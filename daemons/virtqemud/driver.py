@@ -1,0 +1,375 @@
+"""The QEMU driver: a plain asyncio object that a daemon serves or an application embeds."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+from uuid import UUID, uuid4
+
+from splitvirt.api import constants as c
+from splitvirt.api.errors import (
+    ConfigUnsupported,
+    DomainExists,
+    InternalError,
+    NoDomain,
+    OperationInvalid,
+    SystemError_,
+    VirtError,
+    XMLError,
+    XMLSchema,
+)
+from splitvirt.api.event import Hub
+from splitvirt.host.paths import Layout
+from splitvirt.host.process import Launcher, Lifetime
+from splitvirt.store.folder import ConfigFolder
+from splitvirt.store.lock import OwnerLock, Taken
+from splitvirt.store.registry import Registry
+
+from . import adoption
+from .domain import QemuDomain
+from .hostcalls import HostCalls, host_uuid
+from .lifecycle import START_FLAGS, only
+from .listing import Listing
+from .places import Places
+from .probe import Prober
+from .settings import command_settings
+from .status import boot_id
+
+if TYPE_CHECKING:
+    from splitvirt.api.network import Networks
+    from splitvirt.xml.domain import Domain as DomainXML
+
+    from .capabilities import Capabilities
+    from .order import Order
+
+log = logging.getLogger(__name__)
+QEMU = c.VIR_FROM_QEMU
+
+
+class QemuDriver(HostCalls, Listing):
+    """Guests below one layout. Belongs to the event loop that opened it.
+
+    `networks` is who gives ports for `<interface type='network'>`. With lifetime "app" the guests end when the driver
+    is closed or its process ends, with "keep" they outlive both.
+    """
+
+    def __init__(
+        self,
+        layout: Layout,
+        config: Any = None,
+        *,
+        networks: Networks | None = None,
+        lifetime: Lifetime = "keep",
+        environment: Mapping[str, str] | None = None,
+        prober: Prober | None = None,
+        uri: str = "",
+    ) -> None:
+        self.layout = layout
+        self.settings = command_settings(config or {})
+        self.networks = networks
+        self.lifetime: Lifetime = lifetime
+        self.environment = environment
+        self.places = Places(layout)
+        self.folder = ConfigFolder(self.places.config)
+        self.events = Hub()
+        self.guests: Registry[QemuDomain] = Registry()
+        self.launcher = Launcher(lifetime)
+        self.prober = prober or Prober()
+        self.boot_id = boot_id()
+        self.own_uri = uri or f"qemu:///{layout.mode}"
+        self.opened = False
+        self._lock = OwnerLock(self.places.state / "driver.lock")
+        self._last_id = 0
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    # ---- opening and closing
+
+    async def open(self) -> None:
+        """Take the root, load what is defined, find what runs, start what is to start by itself.
+
+        Raises ResourceBusy naming the holder when somebody else has the root, SystemError_ when it cannot be used.
+        """
+        from splitvirt.api.errors import ResourceBusy
+
+        try:
+            self.places.make()
+            self._lock.acquire()
+            self.folder.open()
+        except Taken as error:
+            raise ResourceBusy(str(error), domain=QEMU) from None
+        except OSError as error:
+            self._lock.release()
+            raise SystemError_(f"cannot use {error.filename}: {error.strerror}", domain=QEMU) from error
+        try:
+            self._load()
+            await adoption.adopt_all(self)
+        except BaseException:
+            self._lock.release()
+            raise
+        self.opened = True
+        if self.layout.mode != "embed":
+            self.background(self._autostart())
+
+    async def close(self) -> None:
+        """End the guests (lifetime "app", and those with autodestroy), or let them be; give the root back."""
+        if not self.opened:
+            return
+        self.opened = False
+        mine = [guest for guest in self.guests if self.lifetime == "app" or guest.autodestroy]
+        await asyncio.gather(*(self._end(guest) for guest in mine))
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for guest in self.guests:
+            await guest.let_be()
+        self.launcher.close()
+        self._lock.release()
+
+    async def _end(self, guest: QemuDomain) -> None:
+        try:
+            if guest.active:
+                await guest.destroy()
+        except OperationInvalid:
+            pass  # it ended by itself meanwhile
+        except VirtError as error:
+            log.error("%r was not ended: %s", guest, error)
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything runs that this driver watches."""
+        return bool(self.guests.active()) or bool(self._tasks)
+
+    def reload(self) -> None:
+        """Read the definitions on disk again; guests that are known are left as they are."""
+        self._load()
+
+    def _load(self) -> None:
+        from splitvirt.xml.domain import Domain as DomainXML
+
+        for name, text in self.folder.load():
+            try:
+                config = DomainXML.from_xml(text, source=f"({name}.xml)")
+                if config.name != name or not config.uuid:
+                    raise XMLError(f"domain name '{config.name}' does not match the name of its file")
+                if self.guests.by_name(name) is None:
+                    self.guests.add(QemuDomain(self, config, persistent=True))
+            except (VirtError, KeyError) as error:
+                log.error("%s is not loaded: %s", self.folder.path(name), error)
+
+    async def _autostart(self) -> None:
+        for guest in self.guests:
+            if not guest.active and self.folder.autostart(guest.name):
+                try:
+                    await guest.create()
+                except VirtError as error:
+                    log.error("%r was not started: %s", guest, error)
+
+    # ---- guests
+
+    async def define(self, xml: str, flags: int = 0) -> QemuDomain:
+        """Keep a guest's configuration; that of one that is there already is replaced."""
+        only(flags, c.VIR_DOMAIN_DEFINE_VALIDATE, "qemuDomainDefineXMLFlags")
+        config = await self._accept(xml, validate=bool(flags & c.VIR_DOMAIN_DEFINE_VALIDATE))
+        guest = self._match(config)
+        if guest is None:
+            self.folder.save(str(config.name), config.to_xml(inactive=True, secure=True))
+            guest = QemuDomain(self, config, persistent=True)
+            self.guests.add(guest)
+            detail = c.VIR_DOMAIN_EVENT_DEFINED_ADDED
+        else:
+            detail = c.VIR_DOMAIN_EVENT_DEFINED_UPDATED if guest.persistent else c.VIR_DOMAIN_EVENT_DEFINED_ADDED
+            guest.keep(config)
+            guest.record()
+        guest.tell(c.VIR_DOMAIN_EVENT_DEFINED, detail)
+        return guest
+
+    async def create(self, xml: str, flags: int = 0) -> QemuDomain:
+        """Start a guest without keeping its configuration."""
+        only(flags, START_FLAGS, "qemuDomainCreateXML")
+        config = await self._accept(xml, validate=bool(flags & c.VIR_DOMAIN_START_VALIDATE))
+        guest = self._match(config)
+        if guest is None:
+            guest = QemuDomain(self, config, persistent=False)
+            self.guests.add(guest)
+        elif guest.active or guest.job.busy:
+            raise OperationInvalid(f"domain is already active as '{guest.name}'", domain=QEMU)
+        async with guest.job.hold("create"):
+            try:
+                await guest.start(config, flags)
+            except BaseException:
+                if not guest.persistent:
+                    self.guests.remove(guest)
+                raise
+        return guest
+
+    async def _accept(self, xml: str, *, validate: bool) -> DomainXML:
+        """Read and complete a configuration that somebody gave us."""
+        from splitvirt.xml.domain import Domain as DomainXML
+
+        from .prepare import prepare
+
+        config = DomainXML.from_xml(xml)
+        if validate and config.unknown:
+            first = config.unknown[0]
+            raise XMLSchema(f"{first.path} (line {first.line}) is not part of the domain format", domain=QEMU)
+        if not config.name:
+            raise XMLError("missing name information", domain=c.VIR_FROM_DOMAIN)
+        if "/" in config.name or config.name in (".", ".."):
+            raise XMLError(f"name {config.name} cannot contain '/'", domain=c.VIR_FROM_DOMAIN)
+        config.uuid = str(self._uuid(config.uuid))
+        prepare(config, await self.capabilities_of(config))
+        return config
+
+    @staticmethod
+    def _uuid(text: str | None) -> UUID:
+        if text is None:
+            return uuid4()
+        try:
+            return UUID(text.strip())
+        except ValueError:
+            raise InternalError("malformed uuid element", domain=c.VIR_FROM_DOMAIN) from None
+
+    def _match(self, config: DomainXML) -> QemuDomain | None:
+        """The guest that a configuration speaks of; DomainExists when name and UUID are not both its own."""
+        assert config.name
+        assert config.uuid
+        by_uuid = self.guests.by_uuid(UUID(config.uuid))
+        if by_uuid is not None:
+            if by_uuid.name != config.name:
+                raise DomainExists(f"domain '{by_uuid.name}' is already defined with uuid {config.uuid}", domain=QEMU)
+            return by_uuid
+        by_name = self.guests.by_name(config.name)
+        if by_name is not None:
+            raise DomainExists(f"domain '{config.name}' already exists with uuid {by_name.uuid}", domain=QEMU)
+        return None
+
+    async def domain_by_name(self, name: str) -> QemuDomain:
+        """The guest of that name."""
+        found = self.guests.by_name(name)
+        if found is None:
+            raise NoDomain(f"no domain with matching name '{name}'", domain=QEMU)
+        return found
+
+    async def domain_by_uuid(self, uuid: UUID) -> QemuDomain:
+        """The guest of that UUID."""
+        found = self.guests.by_uuid(uuid)
+        if found is None:
+            raise NoDomain(f"no domain with matching uuid '{uuid}'", domain=QEMU)
+        return found
+
+    async def domain_by_id(self, id: int) -> QemuDomain:
+        """The running guest of that number."""
+        found = self.guests.by_id(id)
+        if found is None:
+            raise NoDomain(f"no domain with matching id {id}", domain=QEMU)
+        return found
+
+    def number(self, guest: QemuDomain) -> None:
+        """Give a guest the next number."""
+        self._last_id += 1
+        self.take_number(guest, self._last_id)
+
+    def take_number(self, guest: QemuDomain, id: int) -> None:
+        """Give a guest the number that it has already."""
+        guest.id = id
+        self._last_id = max(self._last_id, id)
+        self.guests.number(guest, id)
+
+    def unnumber(self, guest: QemuDomain) -> None:
+        """Take its number from a guest that has ended."""
+        self.guests.unnumber(guest.id)
+        guest.id = -1
+
+    def forget(self, guest: QemuDomain) -> None:
+        """Drop a guest of which nothing is left."""
+        self.guests.remove(guest)
+
+    # ---- what a start needs
+
+    async def capabilities_of(self, config: DomainXML) -> Capabilities:
+        """What the emulator of a configuration can do; ConfigUnsupported when not the configuration's domain type."""
+        emulator = self.emulator_of(config)
+        caps = await self.prober.get(emulator, kvm=config.type == "kvm")
+        if config.type == "kvm" and not caps.kvm:
+            raise ConfigUnsupported(
+                f"Emulator '{emulator}' does not support virt type 'kvm': {caps.why_no_kvm}", domain=QEMU
+            )
+        return caps
+
+    def emulator_of(self, config: DomainXML) -> str:
+        """The emulator that a configuration names, else the usual one for its architecture."""
+        named: str | None = config.devices.emulator if config.devices else None
+        return named or self.usual_emulator((config.os.arch if config.os else None) or "x86_64")
+
+    async def ready(self, config: DomainXML, flags: int) -> DomainXML:
+        """A configuration made fit for one run."""
+        from .prepare import prepare
+
+        prepare(config, await self.capabilities_of(config), for_start=True)
+        return config
+
+    @asynccontextmanager
+    async def order(self, guest: QemuDomain, live: DomainXML, flags: int) -> AsyncIterator[Order]:
+        """The command line of a guest, with all that it refers to brought about."""
+        from .context import Context
+        from .order import filled
+
+        places = guest.places
+        environment = dict(os.environ if self.environment is None else self.environment)
+        context = Context(
+            domain=live,
+            caps=await self.capabilities_of(live),
+            lib=str(self.places.lib),
+            settings=self.settings,
+            id=guest.id,
+            env=environment,
+        )
+        async with filled(context, places, self.launcher) as order:
+            yield order
+
+    async def native(self, xml: str) -> str:
+        """The command line of a configuration; nothing is opened or made."""
+        from .command import build
+        from .context import Context
+
+        config = await self._accept(xml, validate=False)
+        live = await self.ready(config, 0)
+        caps = await self.capabilities_of(live)
+        context = Context(domain=live, caps=caps, lib=str(self.places.lib), settings=self.settings, native=True)
+        return build(live, context).text()
+
+    async def capabilities(self) -> str:
+        """The host and the emulators."""
+        from .hostcaps import capabilities_xml
+
+        return capabilities_xml(host_uuid(), await self.emulators())
+
+    async def usual_capabilities(self) -> Capabilities:
+        """What the usual emulator can do."""
+        import platform
+
+        return await self.prober.get(self.usual_emulator(platform.machine()))
+
+    def taints(self, guest: QemuDomain) -> list[str]:
+        """What is unusual about how a guest runs."""
+        return ["tainted: running with undesirable elevated privileges"] if os.geteuid() == 0 else []
+
+    def before_boot(self, live: DomainXML) -> list[tuple[str, dict[str, Any] | None]]:
+        """Monitor commands to be given before the processors run."""
+        return []
+
+    def background(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Do something beside the calls; `close` waits for it."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("work in the background failed", exc_info=error)

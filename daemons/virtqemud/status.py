@@ -1,0 +1,62 @@
+"""The record of a running guest: what a restarted daemon needs to find it again. Format 1, JSON, mode 0600."""
+
+import json
+import logging
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from splitvirt.store.files import sweep_temporary, write_volatile
+
+log = logging.getLogger(__name__)
+
+FORMAT = 1
+
+
+@dataclass
+class Status:
+    """One running guest. `pid` is 0 from just before QEMU is started until it is known."""
+
+    name: str
+    uuid: str
+    id: int
+    persistent: bool
+    xml: str
+    """The running configuration, with secrets, in the form for the driver's own records."""
+    state: int
+    reason: int
+    pid: int = 0
+    started: int = 0
+    """QEMU's start time in clock ticks since boot: with `pid`, its identity."""
+    boot_id: str = ""
+    vcpus: list[int] = field(default_factory=list)
+    """Thread numbers, by vCPU; 0 for one that is not plugged in."""
+    helpers: list[tuple[int, int]] = field(default_factory=list)
+    """Processes that serve the guest: pid and start time."""
+    autodestroy: bool = False
+    fake_reboot: bool = False
+
+    def save(self, path: Path) -> None:
+        """Replace the record. OSError passes through."""
+        write_volatile(path, json.dumps({"format": FORMAT, **asdict(self)}))
+
+
+def load_all(folder: Path) -> Iterator[tuple[Path, Status]]:
+    """Every record in a folder; one that cannot be read is logged and left."""
+    if not folder.is_dir():
+        return
+    sweep_temporary(folder)
+    for path in sorted(folder.glob("*.status")):
+        try:
+            kept: dict[str, Any] = json.loads(path.read_text())
+            if kept.pop("format") != FORMAT:
+                raise ValueError("it was written by another version")
+            yield path, Status(**{**kept, "helpers": [(pid, started) for pid, started in kept["helpers"]]})
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            log.error("cannot use the status record %s: %s", path, error)
+
+
+def boot_id() -> str:
+    """Names this boot of the host: a record from another one speaks of processes that are gone."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()

@@ -1,0 +1,384 @@
+"""Memory and processors of a guest, and their tuning."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from splitvirt.api import constants as c
+from splitvirt.api.domain_tune import IOThread, SchedulerType, Vcpu, VcpuInfo
+from splitvirt.api.errors import InvalidArg, OperationFailed, OperationInvalid, SystemError_
+from splitvirt.api.params import TypedParam
+from splitvirt.host import topology, usage
+from splitvirt.xml.devices.memballoon import Memballoon
+from splitvirt.xml.domain import Domain as DomainXML
+
+from . import devicelist
+from .base import CONFIG, LIVE, DomainBase
+from .lifecycle import only
+from .monitor import CommandError
+
+QEMU = c.VIR_FROM_QEMU
+UNLIMITED = (1 << 53) - 1
+"""libvirt's VIR_DOMAIN_MEMORY_PARAM_UNLIMITED, in KiB."""
+
+_BALLOON_STATS = {
+    "stat-swap-in": c.VIR_DOMAIN_MEMORY_STAT_SWAP_IN,
+    "stat-swap-out": c.VIR_DOMAIN_MEMORY_STAT_SWAP_OUT,
+    "stat-major-faults": c.VIR_DOMAIN_MEMORY_STAT_MAJOR_FAULT,
+    "stat-minor-faults": c.VIR_DOMAIN_MEMORY_STAT_MINOR_FAULT,
+    "stat-free-memory": c.VIR_DOMAIN_MEMORY_STAT_UNUSED,
+    "stat-total-memory": c.VIR_DOMAIN_MEMORY_STAT_AVAILABLE,
+    "stat-available-memory": c.VIR_DOMAIN_MEMORY_STAT_USABLE,
+    "stat-disk-caches": c.VIR_DOMAIN_MEMORY_STAT_DISK_CACHES,
+    "stat-htlb-pgalloc": c.VIR_DOMAIN_MEMORY_STAT_HUGETLB_PGALLOC,
+    "stat-htlb-pgfail": c.VIR_DOMAIN_MEMORY_STAT_HUGETLB_PGFAIL,
+}
+_COUNTS = (
+    c.VIR_DOMAIN_MEMORY_STAT_MAJOR_FAULT,
+    c.VIR_DOMAIN_MEMORY_STAT_MINOR_FAULT,
+    c.VIR_DOMAIN_MEMORY_STAT_HUGETLB_PGALLOC,
+    c.VIR_DOMAIN_MEMORY_STAT_HUGETLB_PGFAIL,
+)
+
+
+class Tuning(DomainBase):
+    """Memory and processors."""
+
+    # ---- memory
+
+    def current_memory(self) -> int:
+        """KiB that the guest has now, as its balloon last said."""
+        shown = self.current
+        return shown.current_memory or shown.memory or 0
+
+    def has_balloon(self, shown: DomainXML) -> bool:
+        """Whether there is a balloon to be filled."""
+        return any(balloon.model != "none" for balloon in devicelist.of(shown, Memballoon))
+
+    async def max_memory(self) -> int:
+        """KiB that it can have at most."""
+        return self.current.memory or 0
+
+    async def set_memory(self, memory: int, flags: int = 0) -> None:
+        """Give it that many KiB."""
+        only(flags, LIVE | CONFIG | c.VIR_DOMAIN_MEM_MAXIMUM, "qemuDomainSetMemoryFlags")
+        async with self.job.hold("set_memory"):
+            live, config = self.impact(flags)
+            if flags & c.VIR_DOMAIN_MEM_MAXIMUM:
+                self._set_most(live, config, memory)
+                return
+            for shown in (live, config):
+                if shown is not None and memory > (shown.memory or 0):
+                    raise InvalidArg("cannot set memory higher than max memory", domain=QEMU)
+            if live is not None:
+                if not self.has_balloon(live):
+                    raise OperationInvalid("Unable to change memory of active domain without the balloon device and guest OS balloon driver", domain=QEMU)  # fmt: skip  # noqa: E501
+                await self.running().monitor.execute("balloon", {"value": memory * 1024})
+            if config is not None:
+                changed = config.copy()
+                changed.current_memory = memory
+                self.keep(changed)
+
+    def _set_most(self, live: DomainXML | None, config: DomainXML | None, memory: int) -> None:
+        if live is not None:
+            raise OperationInvalid("cannot resize the maximum memory on an active domain", domain=QEMU)
+        assert config is not None
+        changed = config.copy()
+        if changed.cpu is not None and changed.cpu.numa:
+            raise OperationInvalid("initial memory size of a domain with NUMA nodes cannot be modified with this API", domain=QEMU)  # fmt: skip  # noqa: E501
+        changed.memory = memory
+        if (changed.current_memory or memory) > memory:
+            changed.current_memory = memory
+        self.keep(changed)
+
+    async def memory_stats(self, flags: int = 0) -> dict[int, int]:
+        """Statistics by number, in KiB where they are amounts."""
+        only(flags, 0, "qemuDomainMemoryStats")
+        guest = self.running()
+        assert self.live
+        stats: dict[int, int] = {}
+        if self.has_balloon(self.live):
+            stats[c.VIR_DOMAIN_MEMORY_STAT_ACTUAL_BALLOON] = self.current_memory()
+            stats |= await self._ask_balloon(self.live)
+        stats[c.VIR_DOMAIN_MEMORY_STAT_RSS] = usage.resident_kib(guest.process.pid)
+        return stats
+
+    async def _ask_balloon(self, live: DomainXML) -> dict[int, int]:
+        alias = next(b.alias for b in devicelist.of(live, Memballoon))
+        where = {"path": f"/machine/peripheral/{alias}", "property": "guest-stats"}
+        try:
+            told: dict[str, Any] = await self.running().monitor.execute("qom-get", where, timeout=5)
+        except CommandError:
+            return {}
+        found: dict[int, int] = {}
+        for name, number in _BALLOON_STATS.items():
+            value = told.get("stats", {}).get(name, -1)
+            if 0 <= value < 1 << 63:
+                found[number] = value if number in _COUNTS else value // 1024
+        found[c.VIR_DOMAIN_MEMORY_STAT_LAST_UPDATE] = int(told.get("last-update", 0))
+        return found
+
+    async def set_memory_stats_period(self, period: int, flags: int = 0) -> None:
+        """Have the balloon collect statistics."""
+        only(flags, LIVE | CONFIG, "qemuDomainSetMemoryStatsPeriod")
+        if period < 0:
+            raise InvalidArg("period must not be negative", domain=QEMU)
+        async with self.job.hold("set_memory_stats_period"):
+            live, config = self.impact(flags)
+            for shown in (live, config):
+                if shown is not None and not self.has_balloon(shown):
+                    raise OperationInvalid(
+                        "Memory balloon model must be virtio to set the collection period", domain=QEMU
+                    )
+            if live is not None:
+                for balloon in devicelist.of(live, Memballoon):
+                    path = f"/machine/peripheral/{balloon.alias}"
+                    arguments = {"path": path, "property": "guest-stats-polling-interval", "value": period}
+                    await self.running().monitor.execute("qom-set", arguments)
+                    balloon.stats_period = period or None
+                self.record()
+            if config is not None:
+                changed = config.copy()
+                for balloon in devicelist.of(changed, Memballoon):
+                    balloon.stats_period = period or None
+                self.keep(changed)
+
+    async def memory_params(self, flags: int = 0) -> list[TypedParam]:
+        """Limits of memory use, in KiB."""
+        only(flags, LIVE | CONFIG | c.VIR_TYPED_PARAM_STRING_OKAY, "qemuDomainGetMemoryParameters")
+        tune = self.pick(flags).memtune
+        names = ("hard_limit", "soft_limit", "swap_hard_limit")
+        return [TypedParam.ullong(name, (getattr(tune, name, None) if tune else None) or UNLIMITED) for name in names]
+
+    # ---- processors
+
+    def vcpus_now(self, shown: DomainXML) -> int:
+        """Processors that are plugged in."""
+        return shown.vcpu_current or shown.vcpu or 1
+
+    async def vcpu_count(self, flags: int = 0) -> int:
+        """How many processors."""
+        known = LIVE | CONFIG | c.VIR_DOMAIN_VCPU_MAXIMUM | c.VIR_DOMAIN_VCPU_GUEST
+        only(flags, known, "qemuDomainGetVcpusFlags")
+        if flags & c.VIR_DOMAIN_VCPU_GUEST:
+            cpus = await self.ask_agent("guest-get-vcpus")
+            return len(cpus) if flags & c.VIR_DOMAIN_VCPU_MAXIMUM else sum(1 for cpu in cpus if cpu["online"])
+        shown = self.pick(flags)
+        return (shown.vcpu or 1) if flags & c.VIR_DOMAIN_VCPU_MAXIMUM else self.vcpus_now(shown)
+
+    async def set_vcpus(self, count: int, flags: int = 0) -> None:
+        """Give it so many processors."""
+        known = LIVE | CONFIG | c.VIR_DOMAIN_VCPU_MAXIMUM | c.VIR_DOMAIN_VCPU_GUEST | c.VIR_DOMAIN_VCPU_HOTPLUGGABLE
+        only(flags, known, "qemuDomainSetVcpusFlags")
+        if flags & c.VIR_DOMAIN_VCPU_GUEST:
+            await self._set_guest_vcpus(count)
+            return
+        async with self.job.hold("set_vcpus"):
+            live, config = self.impact(flags)
+            if flags & c.VIR_DOMAIN_VCPU_MAXIMUM:
+                self._set_most_vcpus(live, config, count)
+                return
+            for shown, kind in ((live, "live domain"), (config, "persistent domain")):
+                if shown is not None and count > (shown.vcpu or 1):
+                    raise InvalidArg(f"requested vcpus is greater than max allowable vcpus for the {kind}: {count} > {shown.vcpu or 1}", domain=QEMU)  # fmt: skip  # noqa: E501
+            if live is not None:
+                await self._plug_vcpus(live, count)
+            if config is not None:
+                changed = config.copy()
+                changed.vcpu_current = count if count != (changed.vcpu or 1) else None
+                changed.vcpus = []
+                self.keep(changed)
+
+    def _set_most_vcpus(self, live: DomainXML | None, config: DomainXML | None, count: int) -> None:
+        if live is not None:
+            raise InvalidArg("maximum vcpu count of a live domain can't be modified", domain=QEMU)
+        assert config is not None
+        changed = config.copy()
+        if changed.cpu is not None and changed.cpu.topology is not None:
+            raise InvalidArg("CPU topology doesn't match the desired vcpu count", domain=QEMU)
+        now = min(self.vcpus_now(changed), count)
+        changed.vcpu = count
+        changed.vcpu_current = now if now != count else None
+        changed.vcpus = []
+        self.keep(changed)
+
+    async def _plug_vcpus(self, live: DomainXML, count: int) -> None:
+        """Plug processors in, in the order that QEMU offers them, or ask the guest to let go of the last."""
+        monitor = self.running().monitor
+        slots = list(reversed(await monitor.execute("query-hotpluggable-cpus")))
+        used = [slot for slot in slots if "qom-path" in slot]
+        free = [slot for slot in slots if "qom-path" not in slot]
+        have = sum(slot["vcpus-count"] for slot in used)
+        while have < count and free:
+            slot = free.pop(0)
+            number = len(slots) - len(free) - 1
+            await monitor.execute("device_add", {"driver": slot["type"], "id": f"vcpu{number}", **slot["props"]})
+            have += slot["vcpus-count"]
+        plugged = [slot for slot in used if str(slot["qom-path"]).startswith("/machine/peripheral/")]
+        while have > count:
+            if not plugged:
+                raise OperationFailed("failed to find appropriate hotpluggable vcpus to reach the desired target vcpu count", domain=QEMU)  # fmt: skip  # noqa: E501
+            slot = plugged.pop()
+            await monitor.execute("device_del", {"id": str(slot["qom-path"]).rpartition("/")[2]})
+            have -= slot["vcpus-count"]
+        live.vcpu_current = count if count != (live.vcpu or 1) else None
+        await self.running().learn()
+        self.record()
+
+    async def _set_guest_vcpus(self, count: int) -> None:
+        cpus = await self.ask_agent("guest-get-vcpus")
+        if count > len(cpus):
+            raise InvalidArg(
+                "requested vcpu count is greater than the count of enabled vcpus in the domain", domain=QEMU
+            )
+        on = [cpu for cpu in cpus if cpu["online"]]
+        off = [cpu for cpu in cpus if not cpu["online"]]
+        change = off[: count - len(on)] if count > len(on) else [cpu for cpu in reversed(on) if cpu.get("can-offline")]
+        change = change[: abs(count - len(on))]
+        wanted = [{"logical-id": cpu["logical-id"], "online": count > len(on)} for cpu in change]
+        if wanted:
+            await self.ask_agent("guest-set-vcpus", {"vcpus": wanted})
+
+    async def vcpus(self) -> list[Vcpu]:
+        """The processors, and where they may run."""
+        guest = self.running()
+        return [
+            Vcpu(
+                VcpuInfo(
+                    number,
+                    c.VIR_VCPU_RUNNING if self.current_state == c.VIR_DOMAIN_RUNNING else c.VIR_VCPU_OFFLINE,
+                    usage.thread_nanoseconds(guest.process.pid, tid)[0],
+                    usage.thread_processor(guest.process.pid, tid),
+                ),
+                affinity(tid),
+            )
+            for number, tid in enumerate(guest.vcpus)
+        ]
+
+    async def vcpu_pins(self, flags: int = 0) -> list[list[bool]]:
+        """For each processor the host's processors that it may run on."""
+        only(flags, LIVE | CONFIG, "qemuDomainGetVcpuPinInfo")
+        shown = self.pick(flags)
+        pins = {pin.vcpu: pin.cpuset for pin in shown.cputune.vcpupins} if shown.cputune else {}
+        return [_as_map(pins.get(n) or shown.vcpu_cpuset) for n in range(shown.vcpu or 1)]
+
+    async def pin_vcpu(self, vcpu: int, cpumap: list[bool], flags: int = 0) -> None:
+        """Say where a processor may run."""
+        only(flags, LIVE | CONFIG, "qemuDomainPinVcpuFlags")
+        async with self.job.hold("pin_vcpu"):
+            live, config = self.impact(flags)
+            for shown in (live, config):
+                if shown is not None and vcpu >= (shown.vcpu or 1):
+                    raise InvalidArg(f"vcpu {vcpu} is out of range of {'live' if shown is live else 'persistent'} cpu count {shown.vcpu or 1}", domain=QEMU)  # fmt: skip  # noqa: E501
+            wanted = _as_set(cpumap)
+            if live is not None:
+                threads = self.running().vcpus
+                if vcpu < len(threads):
+                    _bind(threads[vcpu], wanted)
+                _note_pin(live, vcpu, wanted)
+                self.record()
+            if config is not None:
+                changed = config.copy()
+                _note_pin(changed, vcpu, wanted)
+                self.keep(changed)
+        name = f"cputune.vcpupin{vcpu}"
+        if live is not None:
+            from splitvirt.api.domain import Domain
+
+            text = topology.format_list(sorted(wanted))
+            self.driver.events.emit(Domain.tunable_changed, self, [TypedParam.string(name, text)])
+
+    async def emulator_pin(self, flags: int = 0) -> list[bool]:
+        """Where the emulator may run."""
+        only(flags, LIVE | CONFIG, "qemuDomainGetEmulatorPinInfo")
+        shown = self.pick(flags)
+        pin = shown.cputune.emulatorpin if shown.cputune else None
+        return _as_map((pin.cpuset if pin else None) or shown.vcpu_cpuset)
+
+    async def iothreads(self, flags: int = 0) -> list[IOThread]:
+        """I/O threads, and where they may run."""
+        only(flags, LIVE | CONFIG, "qemuDomainGetIOThreadInfo")
+        live, config = self.impact(flags)
+        if live is not None:
+            found = await self.running().monitor.execute("query-iothreads")
+            return [IOThread(int(str(t["id"]).removeprefix("iothread")), affinity(int(t["thread-id"]))) for t in found]
+        assert config
+        pins = {pin.iothread: pin.cpuset for pin in config.cputune.iothreadpins} if config.cputune else {}
+        return [IOThread(thread.id, _as_map(pins.get(thread.id))) for thread in config.iothreadids]
+
+    async def scheduler_type(self) -> SchedulerType:
+        """The kernel's; no parameters can be set without a cgroup of the guest's own."""
+        return SchedulerType("posix", 0)
+
+    async def scheduler_params(self, flags: int = 0) -> list[TypedParam]:
+        """Shares and bandwidth as configured."""
+        only(flags, LIVE | CONFIG | c.VIR_TYPED_PARAM_STRING_OKAY, "qemuDomainGetSchedulerParametersFlags")
+        tune = self.pick(flags).cputune
+
+        def value(name: str) -> int:
+            return (getattr(tune, name, None) if tune else None) or 0
+
+        params = [TypedParam.ullong("cpu_shares", value("shares"))]
+        for param, field in (("vcpu", ""), ("emulator", "emulator_"), ("global", "global_"), ("iothread", "iothread_")):
+            params.append(TypedParam.ullong(f"{param}_period", value(f"{field}period")))
+            params.append(TypedParam.llong(f"{param}_quota", value(f"{field}quota")))
+        return params
+
+    async def cpu_stats(self, start: int, cpus: int, flags: int = 0) -> list[list[TypedParam]]:
+        """Processor time in ns: the totals; a host without a cgroup of the guest's own has no figures by processor."""
+        only(flags, c.VIR_TYPED_PARAM_STRING_OKAY, "qemuDomainGetCPUStats")
+        guest = self.running()
+        if start != -1:
+            raise OperationInvalid("cgroup CPUACCT controller is not mounted", domain=QEMU)
+        user, system = usage.cpu_nanoseconds(guest.process.pid) or (0, 0)
+        return [
+            [
+                TypedParam.ullong("cpu_time", user + system),
+                TypedParam.ullong("user_time", user),
+                TypedParam.ullong("system_time", system),
+            ]
+        ]
+
+
+def affinity(tid: int) -> list[bool]:
+    """The host's processors that a thread may run on."""
+    try:
+        allowed = os.sched_getaffinity(tid)
+    except OSError:
+        allowed = set()
+    return [number in allowed for number in range(_host_cpus())]
+
+
+def _host_cpus() -> int:
+    return max(topology.present_cpus()) + 1
+
+
+def _as_map(cpuset: Any) -> list[bool]:
+    online = topology.online_cpus()
+    chosen = set(cpuset) if cpuset else set(online)
+    return [number in chosen for number in range(_host_cpus())]
+
+
+def _as_set(cpumap: list[bool]) -> set[int]:
+    chosen = {number for number, on in enumerate(cpumap) if on}
+    if not chosen:
+        raise InvalidArg("Empty cpu list for pinning", domain=QEMU)
+    return chosen
+
+
+def _bind(tid: int, chosen: set[int]) -> None:
+    try:
+        os.sched_setaffinity(tid, chosen)
+    except OSError as error:
+        raise SystemError_(f"cannot set CPU affinity on process {tid}: {error.strerror}", domain=QEMU) from error
+
+
+def _note_pin(on: DomainXML, vcpu: int, chosen: set[int]) -> None:
+    from splitvirt.xml.cputune import CpuTune, VcpuPin
+
+    tune = on.cputune = on.cputune or CpuTune()
+    tune.vcpupins = sorted(
+        [pin for pin in tune.vcpupins if pin.vcpu != vcpu] + [VcpuPin(vcpu=vcpu, cpuset=frozenset(chosen))],
+        key=lambda pin: int(pin.vcpu),
+    )
