@@ -57,9 +57,9 @@ def differs(case: Case, got: dict[str, Any]) -> str | None:
 
 @cache
 def probed(emulator: str) -> Any:
-    from virtqemud.probe import capabilities as probe  # type: ignore[attr-defined,unused-ignore]
+    from virtqemud.probe import Prober
 
-    return asyncio.run(probe(emulator))
+    return asyncio.run(Prober().get(emulator))
 
 
 def capabilities(domain: Domain) -> Any:

@@ -15,7 +15,7 @@ JUDGES = {
     "domain-xml": ("golden.domain_xml", "judge", ("domain-xml",)),
     "lxc-xml": ("golden.domain_xml", "kept", ("lxc-xml",)),
     "kept": ("golden.domain_xml", "kept", ("domain-xml", "lxc-xml")),
-    "domain-argv": ("golden.domain_argv", "judge", ("domain-argv",)),
+    "domain-argv": ("golden.argv", "judge", ("domain-argv",)),
 }
 """Kind: module and function that judge one case (None when it is right), and the files of cases."""
 
