@@ -18,6 +18,11 @@ class Catchup(Element, tag="catchup", hide_empty=True):
     slew: Unsigned | None = attr(omit=0)
     limit: Unsigned | None = attr(omit=0)
 
+    @property
+    def given(self) -> bool:
+        """Whether it says anything."""
+        return bool(self.threshold or self.slew or self.limit)
+
 
 class Timer(Element, tag="timer"):
     """One timer; `frequency` in Hz."""
@@ -29,6 +34,18 @@ class Timer(Element, tag="timer"):
     frequency: Unsigned64 | None = attr(omit=0)
     mode: Literal["auto", "native", "emulate", "paravirt", "smpsafe"] | None = attr()
     catchup: Catchup | None = child()
+
+    def check(self, node: Node) -> None:
+        """What each timer can be told."""
+        if self.tickpolicy is not None and self.name in ("kvmclock", "hypervclock"):
+            raise ConfigUnsupported(f"timer {self.name} doesn't support setting of timer tickpolicy")
+        if self.track is not None and self.name not in ("rtc", "platform"):
+            raise ConfigUnsupported(f"timer {self.name} doesn't support setting of timer track")
+        if (self.frequency is not None or self.mode is not None) and self.name != "tsc":
+            what = "frequency" if self.frequency is not None else "mode"
+            raise ConfigUnsupported(f"timer {self.name} doesn't support setting of timer {what}")
+        if self.catchup is not None and self.catchup.given and self.tickpolicy != "catchup":
+            raise XMLError("setting of timer catchup policies is only supported with tickpolicy='catchup'")
 
 
 class Clock(Element, tag="clock"):

@@ -93,11 +93,14 @@ def attr(
     last: bool = False,
     mode: int = ALL,
     omit: Any = None,
+    needed: bool = False,
     wrong: Callable[[str], VirtError] | None = None,
     missing: Callable[[], VirtError] | None = None,
 ) -> Any:
-    """An attribute, here ("@name") or in a child ("child/@name")."""
-    return Field("attr", path, default, when, order or int(last), mode, omit, wrong, missing)
+    """An attribute, here ("@name") or in a child ("child/@name"); with `needed` that child cannot be without it."""
+    field = Field("attr", path, default, when, order or int(last), mode, omit, wrong, missing)
+    field.needed = needed
+    return field
 
 
 def text(
@@ -134,9 +137,9 @@ def size(
 ) -> Any:
     """A number with a `unit` attribute beside it: the text of a child ("memory") or an attribute ("@memory").
 
-    Held in `unit` (bytes or KiB) and written in it, or with `pretty` in that unit or (True) the largest that divides it, or with
-    `bare` without a unit; `plain` is what a number without a unit means when that is not `unit`. `xpath` is what
-    libvirt's messages call it when that is not its path ("./memory[1]", "./@size").
+    Held in `unit` (bytes or KiB) and written in it, or with `pretty` in that unit or (True) the largest that divides
+    it, or with `bare` without a unit; `plain` is what a number without a unit means when that is not `unit`. `xpath`
+    is what libvirt's messages call it when that is not its path ("./memory[1]", "./@size").
     """
     field = Field("size", path, default, when, order or int(last), mode, None, wrong, missing)
     field.unit = (unit, plain or unit, pretty, bare)
@@ -157,10 +160,16 @@ def child(
     order: int = 0,
     last: bool = False,
     mode: int = ALL,
+    always: bool = False,
     missing: Callable[[], VirtError] | None = None,
 ) -> Any:
-    """One nested element; of several the first counts, as in libvirt, and the others are `unknown`."""
-    return Field("child", path, default, when, order or int(last), mode, None, None, missing)
+    """One nested element; of several the first counts, as in libvirt, and the others are `unknown`.
+
+    With `always` an absent one is made empty, so that there always is one.
+    """
+    field = Field("child", path, default, when, order or int(last), mode, None, None, missing)
+    field.always = always
+    return field
 
 
 def children(path: str = "", *, when: When | None = None, order: int = 0, last: bool = False, mode: int = ALL) -> Any:
@@ -201,6 +210,7 @@ class Element:
     BLOCK: ClassVar[bool] = False
     FIELDS: ClassVar[dict[str, Field]] = {}  # in order of output
     LISTS: ClassVar[tuple[str, ...]] = ()
+    MADE: ClassVar[bool] = False
     _unknown: list[Unknown]
 
     def __init_subclass__(
@@ -227,6 +237,7 @@ class Element:
                     own[name] = field
         cls.FIELDS = dict(sorted(own.items(), key=lambda item: item[1].order))
         cls.LISTS = tuple(name for name, field in own.items() if field.many)
+        cls.MADE = any(field.always for field in own.values())
 
     def __init__(self, **values: Any) -> None:
         fields = self.FIELDS
@@ -236,6 +247,8 @@ class Element:
         for name in self.LISTS:
             if name not in values:
                 values[name] = []
+        if self.MADE:
+            values = {name: made() for name, made in shape_of(type(self)).made.items()} | values
         self.__dict__.update(values)
 
     def __eq__(self, other: object) -> bool:
@@ -275,7 +288,11 @@ class Element:
         values = self.__dict__
         for name in cls.LISTS:
             values[name] = []
-        shape_of(cls).read(node, values, [] if lost is None else lost)
+        shape = shape_of(cls)
+        shape.read(node, values, [] if lost is None else lost)
+        for name, made in shape.made.items():
+            if name not in values:
+                values[name] = made()
         self.check(node)
         return self
 

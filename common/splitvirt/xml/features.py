@@ -236,6 +236,10 @@ class Features(Element, tag="features", hide_empty=True):
     def check(self, node: Node) -> None:
         """A feature that says nothing of its state is on, or must say it."""
         only(node, KNOWN, "unexpected feature '{}'")
+        if self.hpt is not None and self.hpt.resizing is None and self.hpt.maxpagesize is None:
+            self.hpt = None
+        if self.capabilities == Capabilities():
+            self.capabilities = None
         for inner in node.children:
             if inner.tag in IMPLIED and "state" not in inner.attrs:
                 setattr(self, inner.tag, True)

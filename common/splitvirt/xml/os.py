@@ -1,12 +1,14 @@
 """`<os>`: what boots, and how."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from splitvirt.api.errors import ConfigUnsupported, XMLError
 from splitvirt.xml.devices.source import Storage, StorageType
-from splitvirt.xml.element import Element, Signed, Unsigned, YesNo, attr, attrs, child, children, text, texts
+from splitvirt.xml.element import Element, Form, Signed, Unsigned, YesNo, attr, attrs, child, children, text, texts
 from splitvirt.xml.node import Node
 
+OnlyYes = Annotated[bool, Form("yes".__eq__, {True: "yes", False: "no"}.__getitem__)]
+"""Any word but "yes" is a no."""
 BootDevice = Literal["hd", "fd", "cdrom", "network"]
 
 
@@ -17,7 +19,7 @@ class FirmwareFeature(Element, tag="feature"):
     name: Literal["enrolled-keys", "secure-boot"] = attr()
 
 
-class Loader(Element, tag="loader"):
+class Loader(Element, tag="loader", hide_empty=True):
     """The firmware's code."""
 
     readonly: YesNo | None = attr()
@@ -83,7 +85,7 @@ class Os(Element, tag="os"):
     boot: list[BootDevice] = attrs("boot/@dev")
     bootmenu: YesNo | None = attr("bootmenu/@enable")
     bootmenu_timeout: Unsigned | None = attr("bootmenu/@timeout")
-    bios_useserial: YesNo | None = attr("bios/@useserial")
+    bios_useserial: OnlyYes | None = attr("bios/@useserial")
     bios_reboot_timeout: Signed | None = attr("bios/@rebootTimeout")
     smbios: Literal["emulate", "host", "sysinfo"] | None = attr(
         "smbios/@mode", wrong=lambda raw: ConfigUnsupported(f"unknown smbios mode '{raw}'")

@@ -50,6 +50,8 @@ class Field:
         self.many = kind in ("children", "attrs", "texts")
         self.unit: tuple[str, str, bool | str, bool] = ("KiB", "KiB", False, False)
         self.xpath = ""  # what libvirt calls a size in its messages
+        self.needed = False  # an attribute that its child must have when it is there
+        self.always = False  # a child that is made when it is absent
         self.name = ""
         self.owner: type | None = None
 
@@ -78,20 +80,33 @@ class Spot:
             raise self.refuse(raw, reason, node) from None
 
     def refuse(self, raw: str, reason: WrongValue, node: Node) -> VirtError:
+        """libvirt's message about a wrong value."""
+        name = self.field.path.rpartition("@")[2]
+        where = f"Invalid value for attribute '{name}' in element '{node.tag.rpartition(':')[2]}'"
         if self.field.wrong:
             error = self.field.wrong(raw)
         elif isinstance(reason, EmptySet):
-            error = ConfigUnsupported(f"Invalid value of '{self.tag}': {raw}")
+            error = ConfigUnsupported(f"Invalid value of '{name}': {raw}")
         elif self.field.kind in ("text", "texts"):
             error = XMLError(f"Invalid value for element '{self.tag or node.tag}': '{raw}'{tail(reason)}")
         elif self.field.kind == "size":
             error = XMLError(f"Invalid value '{raw}' for element or attribute '{self.field.xpath}'")
-        elif str(reason).startswith("Zero"):
-            error = XMLError(f"Invalid value for attribute '{self.tag}' in element '{node.tag}': {reason}")
         else:
-            error = XMLError(f"Invalid value for attribute '{self.tag}' in element '{node.tag}': '{raw}'{tail(reason)}")
+            error = XMLError(
+                f"{where}: {reason}" if str(reason).startswith("Zero") else f"{where}: '{raw}'{tail(reason)}"
+            )
         error.add_note(f"line {node.line}")
         return error
+
+    def lacking(self, node: Node) -> VirtError:
+        """libvirt's message about a missing value."""
+        holder, at, name = self.field.path.rpartition("@")
+        tag = holder.rstrip("/").rpartition("/")[2] or node.tag
+        if self.field.kind == "size":
+            return XMLError(f"missing element or attribute '{self.field.xpath}'")
+        if at and self.field.kind == "attr":
+            return XMLError(f"Missing required attribute '{name}' in element '{tag.rpartition(':')[2]}'")
+        return XMLError(f"Missing element '{self.tag or self.field.path}' in element '{node.tag}'")
 
     def scaled(self, raw: str, unit: str | None, node: Node) -> int:
         """The value of a number and its unit."""
@@ -121,7 +136,7 @@ class Spot:
                 when = cls.WHEN
                 if when is None:
                     return cls
-                value = attrs.get(when[0], getattr(cls, when[0], None) if when[0] not in attrs else None)
+                value = attrs.get(when[0])
                 if value == when[1] or (type(when[1]) is tuple and value in when[1]):
                     return cls
         return None
@@ -204,7 +219,7 @@ class Apart(Spot):
 class Shape:
     """One element, or a child that paths lead through: where its attributes, text and children go."""
 
-    __slots__ = ("attrs", "known", "mode", "order", "present", "required", "tag", "tags", "test", "text")
+    __slots__ = ("attrs", "known", "made", "mode", "order", "present", "required", "tag", "tags", "test", "text")
 
     def __init__(self, tag: str) -> None:
         self.tag = tag
@@ -214,7 +229,8 @@ class Shape:
         self.present: Spot | None = None
         self.order: list[Shape | Child | Texts | Apart] = []
         self.tags: dict[str, list[Shape | Child | Texts | Apart]] = {}
-        self.required: list[Spot] = []  # only in the shape of a whole class
+        self.required: list[Spot] = []
+        self.made: dict[str, type[Element]] = {}  # only in the shape of a whole class: children that are never absent
         self.mode = ALL
         self.test: Test | None = None
 
@@ -295,17 +311,7 @@ class Shape:
     def demand(self, node: Node, values: dict[str, Any]) -> None:
         for spot in self.required:
             if values.get(spot.name) is None and (spot.test is None or spot.test(node)):
-                if spot.field.missing:
-                    error = spot.field.missing()
-                else:
-                    holder, _, name = spot.field.path.rpartition("@")
-                    tag = holder.rstrip("/").rpartition("/")[2] or node.tag
-                    if spot.field.kind == "size":
-                        error = XMLError(f"missing element or attribute '{spot.field.xpath}'")
-                    elif name != spot.field.path and spot.field.kind != "child":
-                        error = XMLError(f"Missing required attribute '{name}' in element '{tag}'")
-                    else:
-                        error = XMLError(f"Missing element '{spot.tag or spot.field.path}' in element '{node.tag}'")
+                error = spot.field.missing() if spot.field.missing else spot.lacking(node)
                 error.add_note(f"line {node.line}")
                 raise error
 
@@ -385,7 +391,9 @@ class Builder:
             form, classes, optional = self.meaning(hints.get(name, Foreign))
             test = condition(cls, field.when)
             spot = self.place(top, field, form, classes, test)
-            if not optional and field.default is None and field.kind in ("attr", "text", "child", "size"):
+            if field.always:
+                top.made[name] = classes[0]
+            elif not optional and field.default is None and field.kind in ("attr", "text", "child", "size"):
                 top.required.append(spot)
         self.settle(top)
         return top
@@ -421,6 +429,8 @@ class Builder:
             spot = Spot(field, form, classes, name, test)
             shape = self.reach(top, path)
             shape.attrs.append(spot)
+            if field.needed:
+                shape.required.append(spot)
             shape.known.setdefault(name, []).append(spot)
             return spot
         if field.kind in ("text", "size", "present"):

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from splitvirt.xml.address import AnyAddress
-from splitvirt.xml.element import LIVE, Element, OnOff, Unsigned, YesNo, attr, child
+from splitvirt.xml.element import LIVE, Element, OnOff, Positive, Unsigned, YesNo, attr, child
 
 USER_ALIAS = "ua-"
 """Aliases that users chose begin with this and are kept; all others are made anew at every start."""
@@ -22,7 +22,7 @@ class VirtioOptions(Element, tag="driver"):
 class Device(Element):
     """What every device may carry; written after the device's own fields."""
 
-    boot_order: Unsigned | None = attr("boot/@order")
+    boot_order: Positive | None = attr("boot/@order", needed=True)
     boot_loadparm: str | None = attr("boot/@loadparm")
     alias: str | None = attr("alias/@name")
     acpi_index: Unsigned | None = attr("acpi/@index")
