@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from splitvirt.access.rules import Access
+from splitvirt.api.admin import Admin
 from splitvirt.api.errors import SystemError_, VirtError
 from splitvirt.daemon import sockets
 from splitvirt.daemon.admin import Administration
@@ -93,9 +94,8 @@ class Daemon:
     async def _open_servers(self, listeners: list[sockets.Listening]) -> None:
         own = {self.service.contract: self.driver}
         self.server = Server(own, access=self.access, limits=limits(self.config), name=self.service.name)
-        self.admin = Administration(self)
         self.admin_server = Server(
-            {self.admin.CONTRACT: self.admin},
+            {Admin: Administration(self)},
             access=Access("admin", private=True),
             limits=limits(self.config, "admin_"),
             name="admin",

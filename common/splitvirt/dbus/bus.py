@@ -178,6 +178,7 @@ class Bus:
     def _lost(self, gone: "asyncio.Future[None]") -> None:
         _retrieve(gone)
         self._patient.close()
+        self._patient.socket.close()  # dbus-next leaves it open
         for then in self._on_lost:
             then()
 

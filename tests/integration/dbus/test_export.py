@@ -5,7 +5,7 @@ import contextlib
 import json
 import os
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,13 @@ async def served(address: str, *lamps: str) -> AsyncIterator[tuple[RealLamps, Bu
             await one.closed()
 
 
+async def until(happened: Callable[[], bool]) -> None:
+    """Wait, for five seconds at most."""
+    async with asyncio.timeout(5):
+        while not happened():  # noqa: ASYNC110 (what is waited for is outside)
+            await asyncio.sleep(0.01)
+
+
 def path_of(room: RealLamps, name: str) -> str:
     lamp = next(lamp for lamp in room.all.values() if lamp.name == name)
     return f"{BASE}/lamp/_{str(lamp.uuid).replace('-', '_')}"
@@ -80,8 +87,9 @@ async def test_introspection_names_every_object_and_argument(address: str) -> No
         assert path_of(room, "desk") in tree.split()
         table = await asyncio.to_thread(
             subprocess.check_output,
-            ["busctl", f"--address={address}", "--no-legend", "introspect", NAME, path_of(room, "desk"), LAMP], text=True,
-        )  # fmt: skip
+            ["busctl", f"--address={address}", "--no-legend", "introspect", NAME, path_of(room, "desk"), LAMP],
+            text=True,
+        )
         members = {words[0]: words[1:] for words in map(str.split, table.splitlines())}
         assert members[".Switch"] == ["method", "b", "-", "-"]
         assert members[".GetLight"] == ["method", "-", "(us)", "-"]
@@ -147,9 +155,7 @@ async def test_descriptors_travel_both_ways_and_a_caller_s_end_is_seen(address: 
         assert os.read(fd, 100) == b"from the daemon"
         client.close()
         await client.closed()
-        async with asyncio.timeout(5):
-            while not room.left:
-                await asyncio.sleep(0.01)
+        await until(lambda: bool(room.left))
         assert os.read(fd, 100) == b""
         os.close(fd)
         assert len(os.listdir("/proc/self/fd")) < before + 1
@@ -179,23 +185,20 @@ async def test_one_slow_call_holds_up_nobody(address: str) -> None:
 async def test_signals_of_objects_and_of_the_manager(address: str) -> None:
     async with served(address, "desk") as (room, client, _):
         heard: list[tuple[str, str, list[Any]]] = []
-        for interface, member in (
-            (LAMP, "Changed"), (ROOT, "LampEvent"), (names.MANAGER, "InterfacesAdded"), (names.MANAGER, "InterfacesRemoved"),
-        ):  # fmt: skip
+        added, removed = (names.MANAGER, "InterfacesAdded"), (names.MANAGER, "InterfacesRemoved")
+        for interface, member in ((LAMP, "Changed"), (ROOT, "LampEvent"), added, removed):
             await client.subscribe(
                 f"type='signal',interface='{interface}'", interface, member,
                 lambda m: heard.append((str(m.member), str(m.path), m.body)),
             )  # fmt: skip
         await client.call(NAME, path_of(room, "desk"), LAMP, "Switch", "b", [True])
-        (added,) = await client.call(NAME, BASE, ROOT, "AddLamp", "s", ["new"])
-        await client.call(NAME, BASE, ROOT, "RemoveLamp", "o", [added])
-        async with asyncio.timeout(5):
-            while len(heard) < 5:
-                await asyncio.sleep(0.01)
+        (new,) = await client.call(NAME, BASE, ROOT, "AddLamp", "s", ["new"])
+        await client.call(NAME, BASE, ROOT, "RemoveLamp", "o", [new])
+        await until(lambda: len(heard) >= 5)
         assert heard[0] == ("Changed", path_of(room, "desk"), [True])
         members = [one[0] for one in heard]
         assert sorted(members[1:]) == ["InterfacesAdded", "InterfacesRemoved", "LampEvent", "LampEvent"]
-        assert heard[1] == ("LampEvent", BASE, [added, 0, 0])
+        assert heard[1] == ("LampEvent", BASE, [new, 0, 0])
 
 
 async def test_a_burst_of_20_000_signals_arrives_whole(address: str) -> None:
