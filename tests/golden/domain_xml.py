@@ -8,6 +8,9 @@ from golden.compare import difference
 from golden.shared import Case
 from splitvirt.api.errors import VirtError
 from splitvirt.xml.domain import Domain
+from virtqemud.capabilities import Capabilities
+from virtqemud.prepare.os import emulator
+from virtqemud.probe import Prober
 
 
 def kept(case: Case) -> str | None:
@@ -27,7 +30,7 @@ def kept(case: Case) -> str | None:
 
 def prepared(case: Case) -> dict[str, Any]:
     """What the driver would store, or its refusal."""
-    from virtqemud.prepare import prepare  # type: ignore[import-untyped,unused-ignore]
+    from virtqemud.prepare import prepare
 
     try:
         domain = Domain.from_xml(case.input)
@@ -56,14 +59,10 @@ def differs(case: Case, got: dict[str, Any]) -> str | None:
 
 
 @cache
-def probed(emulator: str) -> Any:
-    from virtqemud.probe import Prober
-
+def probed(emulator: str) -> Capabilities:
     return asyncio.run(Prober().get(emulator))
 
 
-def capabilities(domain: Domain) -> Any:
+def capabilities(domain: Domain) -> Capabilities:
     """What the guest's emulator, or the one for its architecture, can do."""
-    arch = domain.os.arch if domain.os else None
-    default = {"i686": "/usr/bin/qemu-system-i386"}.get(arch or "", "/usr/bin/qemu-system-x86_64")
-    return probed(domain.devices.emulator or default)
+    return probed(emulator(domain))
