@@ -235,9 +235,10 @@ class Scheduling:
 
     @call("virDomainGetCPUStats", rpc=262, acl="domain:read", shape=PerCpu())
     async def cpu_stats(self, start: I32, cpus: U32, flags: U32 = 0) -> Annotated[list[list[TypedParam]], PARAM_LISTS]:
-        """Processor time in nanoseconds on `cpus` of the host's processors from number `start` on (0: all).
+        """Processor time in nanoseconds on `cpus` of the host's processors from number `start` on.
 
-        With a start of -1 the totals, as one list.
+        With a start of -1 and one processor the totals. With no processors all of them, and from afar only how many
+        there are: an empty list for each.
         """
 
     @call("virDomainGetPerfEvents", rpc=365, acl="domain:read", dbus="GetPerfEvents")

@@ -292,7 +292,7 @@ class PerCpu(Shape):
         return [Params(2048), INT]
 
     def ask(self, values: list[Any]) -> list[Any]:
-        return [values[0], 16, *values[1:]]
+        return [values[0], 16 if values[2] else 0, *values[1:]]
 
     def asked(self, sent: list[Any]) -> tuple[list[Any], Any]:
         target, room, start, cpus, flags = sent
@@ -309,6 +309,8 @@ class PerCpu(Shape):
 
     def told(self, answer: list[Any]) -> Any:
         flat, each = answer
+        if not flat:
+            return [[] for _ in range(each)]
         return [flat[at : at + each] for at in range(0, len(flat), each or 1)]
 
 
