@@ -42,7 +42,7 @@ and is logged once a document.
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, Self
 
 from splitvirt.api.errors import VirtError, XMLError
 from splitvirt.xml.forms import (
@@ -70,8 +70,9 @@ from splitvirt.xml.forms import (
     WrongValue,
     YesNo,
 )  # fmt: skip
-from splitvirt.xml.node import Node, parse_node
-from splitvirt.xml.shape import ALL, LIVE, SECURE, STABLE, STATUS, Field, build, shape_of
+from splitvirt.xml.node import Node, Unknown, locate, parse_node
+from splitvirt.xml.shape import build, shape_of
+from splitvirt.xml.spot import ALL, LIVE, SECURE, STABLE, STATUS, Field, When
 
 __all__ = [
     "LIVE", "SECURE", "STABLE", "STATUS", "AnyBase", "Bitmap", "Choice", "Element", "EnabledDisabled", "Field", "Form",
@@ -81,7 +82,6 @@ __all__ = [
 ]  # fmt: skip
 
 log = logging.getLogger(__name__)
-When = str | tuple[str, str | tuple[str, ...]]
 
 
 def attr(
@@ -190,13 +190,6 @@ def texts(path: str = "", *, order: int = 0, last: bool = False, mode: int = ALL
 def foreign(path: str = "", *, order: int = 0, last: bool = False, mode: int = ALL) -> Any:
     """A child whose content is an application's: a `metadata.Foreign`, written back as libvirt writes it."""
     return Field("foreign", path, None, None, order or int(last), mode)
-
-
-class Unknown(NamedTuple):
-    """An element or attribute that no field takes: "domain/devices/disk/@colour", line 12."""
-
-    path: str
-    line: int
 
 
 class Element:
@@ -334,19 +327,6 @@ class Element:
             else:
                 values[name] = value
         return new
-
-
-def locate(root: Node, lost: list[tuple[Node, str]]) -> list[Unknown]:
-    """Paths and lines of what was met by the way."""
-    paths: dict[int, str] = {}
-
-    def walk(node: Node, above: str) -> None:
-        here = paths[id(node)] = f"{above}/{node.tag}" if above else node.tag
-        for inner in node.children:
-            walk(inner, here)
-
-    walk(root, "")
-    return [Unknown(f"{paths.get(id(node), node.tag)}{'/' + name if name else ''}", node.line) for node, name in lost]
 
 
 build.element = Element

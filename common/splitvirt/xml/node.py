@@ -5,7 +5,7 @@ deep nesting, megabytes) in the loop, before it costs anything. Comments and pro
 except inside `<metadata>`, whose content belongs to applications and is kept as they wrote it.
 """
 
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 from xml.parsers import expat
 
 from splitvirt.api.errors import VirtError, XMLDetail, XMLError
@@ -231,3 +231,23 @@ def reason(error: expat.ExpatError, text: str) -> str:
         "duplicate attribute": "Attribute redefined",
         "undefined entity": "Entity not defined",
     }.get(words, words)
+
+
+class Unknown(NamedTuple):
+    """An element or attribute that no field takes: "domain/devices/disk/@colour", line 12."""
+
+    path: str
+    line: int
+
+
+def locate(root: Node, lost: list[tuple[Node, str]]) -> list[Unknown]:
+    """Paths and lines of what was met by the way."""
+    paths: dict[int, str] = {}
+
+    def walk(node: Node, above: str) -> None:
+        here = paths[id(node)] = f"{above}/{node.tag}" if above else node.tag
+        for inner in node.children:
+            walk(inner, here)
+
+    walk(root, "")
+    return [Unknown(f"{paths.get(id(node), node.tag)}{'/' + name if name else ''}", node.line) for node, name in lost]
