@@ -6,16 +6,19 @@ from splitvirt.api.errors import ConfigUnsupported
 from splitvirt.xml.devices.memory import MemoryDevice
 from virtqemud.context import Context
 from virtqemud.devices.properties import pci_place
-from virtqemud.machine.memory import backend
+from virtqemud.machine.memory import aligned, backend
 from virtqemud.parts import Parts
 
 DRIVERS = {"dimm": "pc-dimm", "nvdimm": "nvdimm", "virtio-pmem": "virtio-pmem-pci", "virtio-mem": "virtio-mem-pci"}
+
+MODULE = 2 << 10
+"""KiB that the size of a memory module is a multiple of."""
 
 
 def memory(dev: MemoryDevice, ctx: Context) -> Parts:
     """A backend and the device."""
     id = f"mem{dev.alias}"
-    parts = backend(ctx, id, dev.size, None, dev)
+    parts = backend(ctx, id, aligned(dev.size, MODULE), None, dev)
     driver = DRIVERS.get(dev.model)
     if driver is None:
         raise ConfigUnsupported("sgx epc isn't supported")

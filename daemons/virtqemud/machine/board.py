@@ -17,7 +17,7 @@ def machine(ctx: Context, pflash: list[str], smm: bool) -> Parts:
     sev = isinstance(domain.launch_security, Sev)
     values = {
         "usb": False,
-        "vmport": features.vmport_state if features else None,
+        "vmport": features.vmport if features else None,
         "smm": management_mode(ctx, smm),
         "kernel_irqchip": irqchip(ctx),
         "dump_guest_core": dump,
@@ -39,7 +39,7 @@ def management_mode(ctx: Context, needed: bool) -> bool | None:
     smm = ctx.domain.features.smm if ctx.domain.features else None
     loader = ctx.domain.os.loader if ctx.domain.os else None
     if smm is not None:
-        return True if smm.state is None else smm.state
+        return smm.state
     return True if needed or (loader and loader.secure) else None
 
 
@@ -80,7 +80,7 @@ def accelerator(ctx: Context) -> Parts:
 def tseg(ctx: Context) -> Parts:
     """Extra memory of system management mode on q35, in MiB."""
     parts, features = Parts(), ctx.domain.features
-    size = features.smm.tseg if features and features.smm and features.smm.state is not False else None
+    size = features.smm.tseg if features and features.smm and features.smm.state else None
     if size:
         parts.add("-global", f"mch.extended-tseg-mbytes={size >> 20}")
     return parts

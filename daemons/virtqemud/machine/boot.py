@@ -91,6 +91,6 @@ def generation(ctx: Context) -> Parts:
 def crash_information(ctx: Context) -> Parts:
     """Where a guest's kernel leaves what a dump of it needs."""
     parts, features = Parts(), ctx.domain.features
-    if features and features.vmcoreinfo and features.vmcoreinfo_state is not False:
+    if features and features.vmcoreinfo:
         parts.json("-device", {"driver": "vmcoreinfo"})
     return parts

@@ -113,8 +113,8 @@ def kvm(ctx: Context) -> list[str]:
                 values.append(f"kvm-{name.replace('_', '-')}=on")
         if found.pv_ipi and found.pv_ipi.state is False:
             values.append("kvm-pv-ipi=off")
-    if features and features.pmu and features.pmu_state is not None:
-        values.append(f"pmu={spell(features.pmu_state)}")
+    if features and features.pmu is not None:
+        values.append(f"pmu={spell(features.pmu)}")
     return values
 
 

@@ -53,9 +53,13 @@ def initial_memory(ctx: Context) -> int:
     """KiB at start: all memory less what memory devices bring."""
     nodes = numa(ctx)
     if nodes:
-        return sum(cell.memory or 0 for cell in nodes.cells)
-    plugged = sum(getattr(m, "size", None) or 0 for m in ctx.domain.devices.memories)
-    return (ctx.domain.memory or 0) - plugged
+        return sum(aligned(cell.memory) for cell in nodes.cells)
+    return aligned((ctx.domain.memory or 0) - sum(m.size for m in ctx.domain.devices.memories))
+
+
+def aligned(kib: int, to: int = 1 << 10) -> int:
+    """Rounded up to whole MiB, or what else QEMU wants."""
+    return -(-kib // to) * to
 
 
 def backend(ctx: Context, id: str, kib: int, node: Cell | None, device: Any = None) -> Parts:
@@ -142,10 +146,10 @@ def page_size(ctx: Context, node: Cell | None) -> int | None:
     number = node.id if node is not None and node.id is not None else 0
     for page in backing.pages:
         if page.nodeset is not None and number in page.nodeset:
-            return plain_or(page.size)
+            return plain_or(page.kib)
     for page in backing.pages:
         if page.nodeset is None:
-            return plain_or(page.size)
+            return plain_or(page.kib)
     return None if backing.pages else 0
 
 
@@ -201,7 +205,7 @@ def nodes(ctx: Context) -> Parts:
     first = next((i for i, cell in enumerate(found.cells) if cell.cpus), 0)
     for i, cell in enumerate(found.cells):
         id = f"ram-node{i}"
-        parts += backend(ctx, id, cell.memory or 0, cell)
+        parts += backend(ctx, id, aligned(cell.memory), cell)
         initiator = None if not hmat else i if cell.cpus else reach(found, i, first)
         cpus = ",".join(f"cpus={run}" for run in runs(cell.cpus or ()))
         text = options("node", nodeid=i)
