@@ -150,6 +150,10 @@ Also={d.name}.socket {d.name}-ro.socket {d.name}-admin.socket
 """
 
 
+SOCKETS = {"": "-sock", "-ro": "-sock-ro", "-admin": "-admin-sock"}
+"""Where libvirt's clients look for each, by the suffix of its unit."""
+
+
 def socket(d: Daemon, suffix: str) -> str:
     """One of the system sockets: anyone may connect to the first two, and polkit decides."""
     of = {"": "calls", "-ro": "read-only calls", "-admin": "administration"}[suffix]
@@ -160,7 +164,7 @@ Description=splitvirt: {d.what}, socket for {of}
 Before={d.name}.service
 {bound}
 [Socket]
-ListenStream=/run/libvirt/{d.name}-sock{suffix}
+ListenStream=/run/libvirt/{d.name}{SOCKETS[suffix]}
 Service={d.name}.service
 SocketMode={mode}
 RemoveOnStop=yes
@@ -209,7 +213,7 @@ Description=splitvirt: {d.what} of this user, socket
 Before={d.name}.service
 {bound}
 [Socket]
-ListenStream=%t/libvirt/{d.name}-sock{suffix}
+ListenStream=%t/libvirt/{d.name}{SOCKETS[suffix]}
 Service={d.name}.service
 SocketMode=0600
 RemoveOnStop=yes

@@ -2,11 +2,13 @@
 
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from splitvirt.api.hypervisor import Hypervisor
 from splitvirt.daemon.config import Config
 from splitvirt.daemon.main import Driver, Service
 from splitvirt.daemon.main import main as run
+from splitvirt.daemon.neighbour import Neighbour
 from splitvirt.host.paths import Layout
 
 
@@ -14,7 +16,8 @@ async def open_driver(layout: Layout, config: Config) -> Driver:
     """The driver, with the neighbours that its guests use."""
     from virtqemud.driver import QemuDriver
 
-    driver = QemuDriver(layout, config)
+    networks: Any = Neighbour("network", layout.socket("virtnetworkd"), f"network:///{layout.mode}")
+    driver = QemuDriver(layout, config, networks=networks)
     await driver.open()
     return driver
 
@@ -26,7 +29,7 @@ SERVICE = Service(
     bus_path="/org/libvirt/QEMU",
     uri_scheme="qemu",
     driver="QEMU",
-    siblings=("virtnetworkd", "virtstoraged", "virtnodedevd"),
+    siblings=("virtnetworkd", "virtstoraged", "virtnodedevd", "virtsecretd", "virtinterfaced"),
 )
 
 

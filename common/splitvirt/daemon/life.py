@@ -27,6 +27,7 @@ from splitvirt.daemon.log import Log
 from splitvirt.daemon.main import VERSION, Options, Service, load
 from splitvirt.daemon.notify import Notifier, passed_fds
 from splitvirt.host.paths import Layout
+from splitvirt.rpc.forward import Route, Routes
 from splitvirt.rpc.limits import Limits
 from splitvirt.rpc.server import Server
 
@@ -93,7 +94,15 @@ class Daemon:
 
     async def _open_servers(self, listeners: list[sockets.Listening]) -> None:
         own = {self.service.contract: self.driver}
-        self.server = Server(own, access=self.access, limits=limits(self.config), name=self.service.name)
+        scheme = self.service.uri_scheme
+        self.server = Server(
+            own,
+            access=self.access,
+            limits=limits(self.config),
+            uris=[f"{scheme}:///{place}" for place in ("system", "session", "embed")],
+            routes=routes(self.layout, self.service.siblings),
+            name=self.service.name,
+        )
         self.admin_server = Server(
             {Admin: Administration(self)},
             access=Access("admin", private=True),
@@ -265,6 +274,8 @@ class Daemon:
             self.bus = await Bus.connect(wanted)
             self.export = Export(self.bus, self.service.bus_path, self.access)
             self.export.offer(self.service.contract, self.driver)
+            for contract, root in getattr(self.driver, "bus_offers", ()):
+                self.export.offer(contract, root)
             await self.export.start(self.touch)
             await self.bus.request_name(self.bus_name)
         except VirtError as e:
@@ -289,6 +300,16 @@ def limits(config: Config, prefix: str = "") -> Limits:
         if prefix + name in config.known:
             setattr(made, name, config.number(prefix + name))
     return made
+
+
+def routes(layout: Layout, siblings: tuple[str, ...]) -> Routes:
+    """Where calls of other contracts go: to the sibling daemons' sockets beside ours."""
+    place = layout.mode if layout.root is None else "system"
+    found = {}
+    for daemon in siblings:
+        driver = daemon.removeprefix("virt").removesuffix("d")
+        found[driver] = Route(str(layout.socket(daemon)), f"{driver}:///{place}")
+    return Routes(found)
 
 
 def hold(path: Path) -> int:

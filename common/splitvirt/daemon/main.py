@@ -115,16 +115,20 @@ def main(service: Service, argv: Sequence[str] | None = None) -> int:
         for line in config.errors:
             print(f"{service.name}: {line}", file=sys.stderr)
         return 6
-    from splitvirt.daemon.life import Daemon
-
     os.umask(0o022)
     try:
-        return asyncio.run(Daemon(service, options, layout, config).run())
+        return asyncio.run(_run(service, options, layout, config))
     except VirtError as e:
         print(f"{service.name}: {e}", file=sys.stderr)
     except OSError as e:
         print(f"{service.name}: {e.filename or ''}{': ' if e.filename else ''}{e.strerror}", file=sys.stderr)
     return 1
+
+
+async def _run(service: Service, options: Options, layout: Layout, config: Config) -> int:
+    from splitvirt.daemon.life import Daemon
+
+    return await Daemon(service, options, layout, config).run()
 
 
 def load(service: Service, layout: Layout, options: Options) -> Config:

@@ -61,7 +61,7 @@ class Layout:
 
     def socket(self, daemon: str, kind: Literal["", "ro", "admin"] = "") -> Path:
         """A daemon's socket: read-write, read-only or admin."""
-        return self.run / (f"{daemon}-sock-{kind}" if kind else f"{daemon}-sock")
+        return self.run / (daemon + {"": "-sock", "ro": "-sock-ro", "admin": "-admin-sock"}[kind])
 
     def state(self, driver: str) -> Path:
         """Where a driver keeps what does not outlive a reboot: status records, pid files, monitor sockets."""
