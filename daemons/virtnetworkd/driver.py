@@ -11,6 +11,7 @@ from splitvirt.api import network as api
 from splitvirt.api.constants import VIR_FROM_NETWORK
 from splitvirt.api.errors import NoNetwork, OperationFailed, OperationInvalid, VirtError
 from splitvirt.api.event import Hub
+from splitvirt.api.lease import NetworkPorts
 from splitvirt.host.netlink import Netlink
 from splitvirt.host.paths import Layout, make_private
 from splitvirt.host.process import Launcher, Lifetime
@@ -24,6 +25,7 @@ from . import firewall, subnet
 from .dnsmasq import Files
 from .flags import check_flags
 from .forwarding import Forwarding
+from .lease import Leases
 from .network import VirtualNetwork
 from .port import HeldPort
 from .prepare import read
@@ -34,8 +36,6 @@ from .status import NetworkStatus, StatusFolder
 
 if TYPE_CHECKING:
     from splitvirt.daemon.config import Config
-
-    from .lease import Leases
 
 log = logging.getLogger(__name__)
 VERSION = 9_000_000
@@ -54,7 +54,7 @@ class NetworkDriver(api.Networks):
         self.status = StatusFolder(self.run)
         self.forwarding = Forwarding(self.run / "forwarding.json")
         self.launcher = Launcher(lifetime)
-        self.leases: Leases | None = None
+        self.leases = Leases(self, self.run / "lent.json")
         self._link: Netlink | None = None
         self._lock = OwnerLock(self.run / "driver.pid")
 
@@ -79,6 +79,7 @@ class NetworkDriver(api.Networks):
             await self._recover(status)
         if any(net.live_routed for net in self.registry):
             self.reload()
+        self.leases.open()
         await self._autostart()
 
     def _load(self, name: str, text: str) -> None:
@@ -120,8 +121,7 @@ class NetworkDriver(api.Networks):
 
     async def close(self) -> None:
         """Let go. Networks go on running, unless they were to live with the application ("app")."""
-        if self.leases is not None:
-            await self.leases.close()
+        await self.leases.close()
         for net in self.registry:
             if self.lifetime == "app" and net.active:
                 try:
@@ -149,6 +149,12 @@ class NetworkDriver(api.Networks):
             firewall.rebuild([net.live for net in self.registry if net.live is not None and net.live_routed])
         except OSError as error:
             log.error("the firewall rules could not be made again: %s", error)
+        self.leases.reload()
+
+    @property
+    def bus_offers(self) -> list[tuple[type, object]]:
+        """What the daemon offers on D-Bus beside the driver itself."""
+        return [(NetworkPorts, self.leases)]
 
     # what networks ask of their driver
 
@@ -159,8 +165,7 @@ class NetworkDriver(api.Networks):
         return Server(name, files, self.launcher, self._crashed, own_user=own)
 
     def _crashed(self, name: str, seconds: float) -> None:
-        if self.leases is not None:
-            self.leases.server_ended(name, seconds)
+        self.leases.server_crashed(name, seconds)
 
     def taken_bridges(self, but: VirtualNetwork | None = None) -> set[str]:
         """The bridges of all networks but one."""
@@ -185,13 +190,11 @@ class NetworkDriver(api.Networks):
 
     def ports_gone(self, net: VirtualNetwork) -> None:
         """A network stopped under its ports."""
-        if self.leases is not None:
-            self.leases.network_gone(net)
+        self.leases.network_gone(net)
 
     def port_gone(self, held: HeldPort) -> None:
         """A port was given back, by whomever."""
-        if self.leases is not None:
-            self.leases.port_gone(held)
+        self.leases.port_gone(held)
 
     # the calls
 

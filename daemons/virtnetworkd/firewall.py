@@ -130,10 +130,13 @@ def shape_rules(net: Network) -> list[str]:
     ]
 
 
-def fill(net: Network) -> str:
-    """Commands that put the network in, in place of what is there of it."""
-    bridge = net.bridge_name or ""
-    lines = [f"{verb} chain {TABLE} {chain(bridge, which)}" for verb in ("add", "flush") for which in CHAINS]
+def fill(net: Network, *, new: bool = False) -> str:
+    """Commands that put the network in; unless it is `new`, in place of what is there of it.
+
+    A flush makes the kernel wait for packets under way (10-20 ms), so what is new goes without.
+    """
+    bridge, verbs = net.bridge_name or "", ("add",) if new else ("add", "flush")
+    lines = [f"{verb} chain {TABLE} {chain(bridge, which)}" for verb in verbs for which in CHAINS]
     return "\n".join([*lines, *rules(net)]) + "\n"
 
 
@@ -150,25 +153,42 @@ def elements(net: Network) -> list[str]:
     return [line for line in rules(net) if line.startswith("add element")]
 
 
-def apply(net: Network) -> None:
-    """Put the network's rules in place of what was there of it. Raises NftError."""
-    if net.mode == "open" and not shape_rules(net):
+def filtered(net: Network) -> bool:
+    """Whether we have rules for a network."""
+    return net.mode != "open" or bool(shape_rules(net))
+
+
+def add(net: Network, others: list[Network]) -> None:
+    """Put a new network's rules beside those of the `others` that run. Raises NftError."""
+    if not filtered(net):
         return
-    nft.run(BASE + fill(net))
+    if any(map(filtered, others)):
+        try:
+            nft.run(fill(net, new=True))
+        except nft.NftError:  # somebody flushed our table
+            rebuild([*others, net])
+    else:
+        nft.run(BASE + fill(net, new=True))
+
+
+def change(net: Network) -> None:
+    """Put a running network's new rules in place of its old ones. Raises NftError."""
+    if filtered(net):
+        nft.run(BASE + fill(net))
 
 
 def rebuild(nets: list[Network]) -> None:
     """Make the whole table anew, for a start of the daemon or after somebody flushed it. Raises NftError."""
     text = f"add table {TABLE}\ndelete table {TABLE}\n"
-    filtered = [net for net in nets if net.mode != "open" or shape_rules(net)]
-    nft.run(text + (BASE + "".join(map(fill, filtered)) if filtered else ""))
+    chosen = list(filter(filtered, nets))
+    nft.run(text + (BASE + "".join(fill(net, new=True) for net in chosen) if chosen else ""))
 
 
 def remove(net: Network, *, last: bool) -> None:
     """Take the network's rules out; with the last one goes the table. Raises NftError."""
     if last:
         nft.run(f"add table {TABLE}\ndelete table {TABLE}\n")
-    elif net.mode != "open" or shape_rules(net):
+    elif filtered(net):
         nft.run(BASE + fill(net))  # what may be in by half is in whole, then goes
         nft.run(clear(net))
 

@@ -128,7 +128,7 @@ class VirtualNetwork(api.Network):
         driver = self.driver
         bridge.make(driver.link, net)
         driver.forwarding.enable(net)
-        firewall.apply(net)
+        firewall.add(net, [other.live for other in driver.registry if other.live is not None and other.live_routed])
         self.server = driver.server_of(self.name)
         await self.server.start(net)
         bridge.add_routes(driver.link, net)
@@ -265,7 +265,7 @@ class VirtualNetwork(api.Network):
         assert old is not None
         if new.mode in ROUTED:
             if firewall.rules(new) != firewall.rules(old):
-                firewall.apply(new)
+                firewall.change(new)
             if self.server is not None:
                 from . import dnsmasq
 

@@ -19,7 +19,7 @@ class LentPort(Record):
 
 
 class Holding(Record):
-    """Who holds a port: network, port, device and MAC address; the user and process; since when (seconds after 1970)."""
+    """Who holds a port: network, port, device, MAC address; user and process; since when (seconds after 1970)."""
 
     network: Str
     uuid: Str
@@ -45,8 +45,7 @@ class NetworkPorts:
     async def take(self, network: Str, xml: Str = "", queues: U32 = 1, flags: U32 = 0) -> LentPort:
         """Take a port on a running network.
 
-        `xml` is a <networkport>; what it leaves out (or all, if empty) is made up. flags: 1 for a tap without the header
-        that virtio wants. Raises AccessDenied, NoNetwork, OperationInvalid when the network does not run or the
+        `xml` is a <networkport>, made up if empty. flags: 1 for a tap without the header that virtio wants. Raises AccessDenied, NoNetwork, OperationInvalid when the network does not run or the
         caller's quota is used up, and what the network itself refuses.
         """
 

@@ -1,0 +1,366 @@
+"""Ports lent to processes: taken with an open tap, bound to the taker, given back the moment it is gone."""
+
+import asyncio
+import json
+import logging
+import os
+import pwd
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import UUID, uuid4
+
+from splitvirt.access.identity import Identity
+from splitvirt.api.constants import VIR_FROM_NETWORK
+from splitvirt.api.dispatch import Caller, current_caller
+from splitvirt.api.errors import (
+    AccessDenied,
+    InvalidArg,
+    NoNetworkPort,
+    OperationInvalid,
+    OperationUnsupported,
+    VirtError,
+)
+from splitvirt.api.event import Hub
+from splitvirt.api.lease import Holding, LentPort, NetworkPorts
+from splitvirt.host.pidfd import Held, command_name
+from splitvirt.store.files import remove_durable, write_volatile
+from splitvirt.xml.networkport import DirectPlug, HostdevPlug, NetworkPlug, NetworkPort
+
+from . import guard, leasefile, taps
+from .port import HeldPort
+from .prepare.place import random_mac
+
+if TYPE_CHECKING:
+    from .driver import NetworkDriver
+    from .network import VirtualNetwork
+
+log = logging.getLogger(__name__)
+QUOTA = 16
+"""Ports that one user other than root may hold at a time."""
+
+MAX_QUEUES = 16
+NO_VNET_HDR = 1
+GUARD_SECONDS = 1.0
+ACTION = "org.splitvirt.network-port.take"
+
+
+class Lease:
+    """One port on loan: `held` is the port, `process` its taker, `fds` our copies of the tap."""
+
+    def __init__(self, held: HeldPort, device: str, fds: list[int], taker: Identity, since: int) -> None:
+        self.held, self.device, self.fds, self.taker, self.since = held, device, fds, taker, since
+        self.process: Held | None = None
+
+    @property
+    def guarded(self) -> guard.Guarded:
+        """What the guard has to know."""
+        return guard.Guarded(self.device, self.held.port.mac, self.held.port.bandwidth)
+
+    def record(self) -> dict[str, Any]:
+        """What the next daemon has to know."""
+        taker = self.taker
+        return {
+            "network": self.held.network.name,
+            "uuid": str(self.held.uuid),
+            "device": self.device,
+            "since": self.since,
+            "taker": [taker.uid, taker.gid, taker.pid, taker.start_time, taker.bus_name],
+        }
+
+
+class Leases(NetworkPorts):
+    """The ports on loan of one driver. They outlive the daemon as long as their takers do."""
+
+    def __init__(self, driver: "NetworkDriver", path: Path, quota: int = QUOTA) -> None:
+        self.driver, self.path, self.quota = driver, path, quota
+        self.events = Hub()
+        self.lent: dict[UUID, Lease] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._seen: dict[str, int] = {}
+
+    # who may
+
+    async def _taker(self, network: "VirtualNetwork") -> Identity:
+        """The caller, if it may have a port on that network. Raises AccessDenied."""
+        caller = current_caller()
+        if caller is None:
+            return Identity.of_self()
+        identity: Identity = caller.identity
+        if identity.uid in (0, os.geteuid()) or await self._permitted(caller, network):
+            return identity
+        raise AccessDenied(f"'{ACTION}' on network '{network.name}' is not allowed to {caller.name}")
+
+    async def _permitted(self, caller: Caller, network: "VirtualNetwork") -> bool:
+        """By the ordinary permission, else by polkit's word on ports, else (no polkit) by the group "libvirt"."""
+        answer = caller.allowed("network_port:create", network)
+        if answer if isinstance(answer, bool) else await answer:
+            return True
+        access = getattr(caller, "access", None)
+        if access is not None and access.authority is not None:
+            details = {"network_name": network.name, "network_uuid": str(network.uuid)}
+            return bool(await access.authority.check(ACTION, caller.identity, details))
+        return in_group(caller.identity, "libvirt")
+
+    # the calls
+
+    async def take(self, network: str, xml: str = "", queues: int = 1, flags: int = 0) -> LentPort:
+        if flags & ~NO_VNET_HDR or not 1 <= queues <= MAX_QUEUES:
+            raise InvalidArg(f"flags 0x{flags:x} with {queues} queues: 1 to {MAX_QUEUES} queues, flags 0 or 1")
+        net = await self.driver.network_by_name(network)
+        taker = await self._taker(net)
+        self._check_quota(taker)
+        held = await net.create_port(completed(xml, taker))
+        try:
+            lease = self._open(net, held, queues, taker, vnet_hdr=not flags & NO_VNET_HDR)
+        except BaseException:
+            net.unplug(held)
+            raise
+        self._bind(lease)
+        self._save()
+        log.info("network %s: port %s lent to %s", net.name, held.uuid, taker, extra={"network": net.name})
+        return LentPort(str(held.uuid), held.port.to_xml(), lease.device, [os.dup(fd) for fd in lease.fds])
+
+    def _check_quota(self, taker: Identity) -> None:
+        mine = sum(lease.taker.uid == taker.uid for lease in self.lent.values())
+        if taker.uid != 0 and mine >= self.quota:
+            raise OperationInvalid(
+                f"user {taker.user} holds {mine} network ports, and may not hold more", domain=VIR_FROM_NETWORK
+            )
+
+    def _open(self, net: "VirtualNetwork", held: HeldPort, queues: int, taker: Identity, *, vnet_hdr: bool) -> Lease:
+        """Make the tap, plug it in, and guard it."""
+        plug = held.port.plug
+        assert net.live is not None
+        if isinstance(plug, NetworkPlug):
+            device, fds = taps.plug(self.driver.link, net.live, held.port, queues=queues, vnet_hdr=vnet_hdr)
+        elif isinstance(plug, DirectPlug):
+            device, fds = taps.plug_direct(self.driver.link, plug, held.port.mac)
+        else:
+            assert isinstance(plug, HostdevPlug)
+            raise OperationUnsupported(
+                f"network '{net.name}' gives out PCI devices, which cannot be lent", domain=VIR_FROM_NETWORK
+            )
+        lease = Lease(held, device, fds, taker, int(time.time()))
+        try:
+            if isinstance(plug, NetworkPlug):
+                first = not any(map(self._guarded, self.lent.values()))
+                guard.add(net.live, lease.guarded, self._leases_of(net), first=first)
+        except BaseException:
+            self._shut(lease)
+            raise
+        return lease
+
+    def _bind(self, lease: Lease) -> None:
+        """Watch the taker: its connection and its process."""
+        self.lent[lease.held.uuid] = lease
+        taker, uuid = lease.taker, lease.held.uuid
+        caller = current_caller()
+        if caller is not None:
+            caller.on_close(lambda: self._gone(uuid))
+        if taker.pid and taker.pid != os.getpid():
+            lease.process = Held.open(taker.pid, taker.start_time or None)
+            if lease.process is None:
+                self._gone(uuid)
+                raise OperationInvalid(f"process {taker.pid} has ended", domain=VIR_FROM_NETWORK)
+            lease.process.on_end(lambda: self._gone(uuid))
+        self._watch()
+
+    async def release(self, uuid: str) -> None:
+        lease = self.lent.get(parsed(uuid))
+        caller = current_caller()
+        if lease is None or (caller is not None and not mine_or_managed(caller, lease)):
+            raise NoNetworkPort(f"no port with UUID {uuid} is lent to you")
+        self._gone(lease.held.uuid)
+
+    async def holdings(self) -> list[Holding]:
+        caller = current_caller()
+        shown = [lease for lease in self.lent.values() if caller is None or mine_or_managed(caller, lease)]
+        return [
+            Holding(
+                lease.held.network.name, str(lease.held.uuid), lease.device, lease.held.port.mac,
+                lease.taker.user, lease.taker.uid, lease.taker.pid, command_name(lease.taker.pid),
+                lease.taker.bus_name, lease.since,
+            )
+            for lease in shown
+        ]  # fmt: skip
+
+    # the end of a loan
+
+    def _gone(self, uuid: UUID) -> None:
+        """Take a port back; its taker gave it up, or is no more."""
+        lease = self.lent.get(uuid)
+        if lease is not None:
+            lease.held.network.unplug(lease.held)  # which tells `port_gone`
+            if uuid in self.lent:
+                self.port_gone(lease.held)
+
+    def port_gone(self, held: HeldPort) -> None:
+        """A port is no longer one: end its loan, if it was lent."""
+        lease = self.lent.pop(held.uuid, None)
+        if lease is None:
+            return
+        log.info("network %s: port %s is back from %s", held.network.name, held.uuid, lease.taker)
+        self._unguard(lease)
+        self._shut(lease)
+        self._save()
+
+    def network_gone(self, net: "VirtualNetwork") -> None:
+        """A network stopped: its ports are no more."""
+        for lease in [lease for lease in self.lent.values() if lease.held.network is net]:
+            self.port_gone(lease.held)
+
+    def _unguard(self, lease: Lease) -> None:
+        if not isinstance(lease.held.port.plug, NetworkPlug):
+            return
+        try:
+            guard.remove(lease.device, last=not any(self._guarded(other) for other in self.lent.values()))
+        except OSError as error:
+            log.error("the guard of %s could not be removed: %s", lease.device, error)
+
+    @staticmethod
+    def _guarded(lease: Lease) -> bool:
+        return isinstance(lease.held.port.plug, NetworkPlug)
+
+    def _shut(self, lease: Lease) -> None:
+        """Close our copies of the tap, and cut what somebody may still hold."""
+        if lease.process is not None:
+            lease.process.close()
+        for fd in lease.fds:
+            os.close(fd)
+        lease.fds.clear()
+        try:
+            self.driver.link.delete(lease.device)
+        except OSError as error:
+            log.error("%s could not be removed: %s", lease.device, error)
+
+    # between two lives of the daemon
+
+    def _save(self) -> None:
+        if self.lent:
+            write_volatile(self.path, json.dumps([lease.record() for lease in self.lent.values()]))
+        else:
+            remove_durable(self.path)
+
+    def open(self) -> None:
+        """Take up the loans of an earlier daemon: whose taker lives goes on, the others' ports come back."""
+        try:
+            records = json.loads(self.path.read_text())
+        except (OSError, ValueError):
+            return
+        for record in records:
+            try:
+                self._take_up(record)
+            except (VirtError, OSError, KeyError, TypeError, ValueError) as error:
+                log.error("the loan of a port could not be taken up: %s", error)
+        for net in self.driver.registry:
+            self._guard(net)
+        self._save()
+
+    def _take_up(self, record: dict[str, Any]) -> None:
+        net = self.driver.registry.by_name(record["network"])
+        held = net.held.get(UUID(record["uuid"])) if net is not None else None
+        if held is None:
+            self.driver.link.delete(record["device"])
+            return
+        uid, gid, pid, began, bus_name = record["taker"]
+        lease = Lease(held, record["device"], [], Identity(uid, gid, pid, began, bus_name), record["since"])
+        try:
+            self._bind(lease)
+        except OperationInvalid:
+            log.info("port %s: its taker is gone", held.uuid)
+
+    async def close(self) -> None:
+        """Let go; the taps stay with their takers."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self.driver.lifetime == "app":
+            for uuid in list(self.lent):
+                self._gone(uuid)
+        for lease in self.lent.values():
+            if lease.process is not None:
+                lease.process.close()
+            for fd in lease.fds:
+                os.close(fd)
+            lease.fds.clear()
+
+    # the guard follows DHCP
+
+    def _leases_of(self, net: "VirtualNetwork") -> list[leasefile.Entry]:
+        return leasefile.read(net.server.files.leases) if net.server is not None else []
+
+    def _guard(self, net: "VirtualNetwork") -> None:
+        """Bring the guard of a network's ports up to date with its leases."""
+        ports = [lease.guarded for lease in self.lent.values() if lease.held.network is net and self._guarded(lease)]
+        if not ports or net.live is None:
+            return
+        try:
+            guard.change(net.live, ports, self._leases_of(net))
+        except OSError as error:
+            log.error("network %s: its ports cannot be guarded: %s", net.name, error)
+
+    def _watch(self) -> None:
+        """Look once a second, while ports are on loan, whether a lease file changed."""
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(GUARD_SECONDS, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        for net in {lease.held.network for lease in self.lent.values()}:
+            stamp = changed_at(net.server.files.leases) if net.server is not None else 0
+            if self._seen.get(net.name) != stamp:
+                self._seen[net.name] = stamp
+                self._guard(net)
+        if self.lent:
+            self._watch()
+
+    def reload(self) -> None:
+        """Make the guards anew: somebody may have flushed them."""
+        for net in self.driver.registry:
+            self._guard(net)
+
+    def server_crashed(self, name: str, seconds: float) -> None:
+        """A network's dnsmasq died."""
+        self.events.emit(NetworkPorts.server_ended, self, name, seconds)
+
+
+def mine_or_managed(caller: Caller, lease: Lease) -> bool:
+    """Whether a caller may see and end a loan: its user's own, or all for those who may manage."""
+    return caller.identity.uid in (0, lease.taker.uid) or not caller.readonly
+
+
+def parsed(uuid: str) -> UUID:
+    """A UUID from the bus. Raises InvalidArg."""
+    try:
+        return UUID(uuid)
+    except ValueError:
+        raise InvalidArg(f"'{uuid}' is not a UUID", domain=VIR_FROM_NETWORK) from None
+
+
+def completed(xml: str, taker: Identity) -> str:
+    """A port's document; without one a port of the taker's with a MAC address made up."""
+    if xml.strip():
+        return xml
+    owner = command_name(taker.pid) or taker.user
+    return NetworkPort(
+        uuid=str(uuid4()), owner_name=f"{owner}[{taker.pid}]", owner_uuid=str(uuid4()), mac=random_mac()
+    ).to_xml()
+
+
+def in_group(identity: Identity, name: str) -> bool:
+    """Whether a user is in a group of that name."""
+    import grp
+
+    try:
+        found = grp.getgrnam(name)
+        return pwd.getpwuid(identity.uid).pw_name in found.gr_mem or identity.member_of([found.gr_gid])
+    except KeyError:
+        return False
+
+
+def changed_at(path: Path) -> int:
+    """When a file changed last, in nanoseconds; 0 without a file."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
