@@ -23,9 +23,11 @@ _HOMES = {"VirtError": "splitvirt.api.errors", "connect": "splitvirt.connect", "
 
 
 def __getattr__(name: str) -> object:
-    from importlib import import_module, metadata
+    from importlib import import_module
 
     if name == "__version__":
+        from importlib import metadata
+
         return metadata.version("splitvirt")
     if name == "sync":
         return import_module("splitvirt.sync")

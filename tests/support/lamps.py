@@ -27,6 +27,7 @@ class Lamp(Object):
     KIND = "domain"
     XDR = "remote_nonnull_domain"
     BUS = "org.splitvirt.Lamp1"
+    PROPS = {"Id": ("id", "u"), "Name": ("name", "s"), "UUID": ("uuid", "s")}
     name: Str
     uuid: Uuid
     id: I32

@@ -39,6 +39,14 @@ async def require(permission: str, on: object) -> None:
         await _require(caller, permission, on)
 
 
+async def seen(root: Any, ref: Ref, caller: Caller | None) -> Any:
+    """The real object of a reference, for a caller that may know of it ("domain:getattr"); else AccessDenied."""
+    found = await ref.kind.find(root, ref)
+    if caller is not None:
+        await _require(caller, f"{ref.kind.KIND}:getattr", found)
+    return found
+
+
 async def perform(root: Any, call: Call, values: Sequence[Any], caller: Caller | None) -> Any:
     """Make the call on the real object; `values` may hold a `Ref` for each object, and end with the stream.
 

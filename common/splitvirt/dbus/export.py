@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from splitvirt.access.rules import Access
 from splitvirt.api.call import Call
-from splitvirt.api.dispatch import Caller, perform
+from splitvirt.api.dispatch import Caller, perform, seen
 from splitvirt.api.errors import InternalError, InvalidArg, VirtError
 from splitvirt.api.event import Hub
 from splitvirt.api.record import Object, Ref
@@ -269,10 +269,10 @@ class Export:
             result = await self._call(root, prop.read, ref, [], caller, out)
             assert prop.read.result is not None
             return Variant(prop.signature, prop.read.result.to_bus(result, out))
-        assert ref is not None
-        target = await ref.kind.find(root, ref)
-        value = getattr(target, prop.attribute)
-        return Variant(prop.signature, value & 0xFFFFFFFF if prop.signature == "u" else str(value))
+        value = getattr(root if ref is None else await seen(root, ref, caller), prop.attribute)
+        if prop.signature == "s":
+            value = str(value)
+        return Variant(prop.signature, value & 0xFFFFFFFF if prop.signature == "u" else value)
 
     async def _read_all(
         self, root: Any, found: Interface, ref: Ref | None, caller: Caller | None, out: Carrier

@@ -11,13 +11,10 @@ from splitvirt.api.record import Object, wire
 from splitvirt.api.wire import Wire
 from splitvirt.dbus import names
 
-_FIELDS = {"name": "Name", "uuid": "UUID", "id": "Id", "key": "Key", "mac": "MAC"}
-_ID = "u"  # libvirt-dbus has a domain's number unsigned
-
 
 @dataclass
 class Property:
-    """A property: read by a call or from a field of the object's reference, written by a call."""
+    """A property: read by a call or from an attribute, written by a call."""
 
     name: str
     signature: str
@@ -61,12 +58,10 @@ class Interface:
             else:
                 found.read, found.signature = call, of.dbus
 
-    def add_fields(self, kind: type[Object]) -> None:
-        """The fields of a reference are properties as well."""
-        for name, title in _FIELDS.items():
-            if name in kind.__annotations__ and title not in self.properties:
-                signature = _ID if name == "id" else "s"
-                self.properties[title] = Property(title, signature, attribute=name)
+    def add_fields(self, kind: type) -> None:
+        """What is declared to be an attribute is a property as well."""
+        for title, (attribute, signature) in getattr(kind, "PROPS", {}).items():
+            self.properties[title] = Property(title, signature, attribute=attribute)
 
 
 def interfaces_of(contract: type) -> list[Interface]:
@@ -84,8 +79,7 @@ def interfaces_of(contract: type) -> list[Interface]:
         if on is not None and event.dbus:
             on.signals.append(event)
     for kind, interface in made.items():
-        if issubclass(kind, Object):
-            interface.add_fields(kind)
+        interface.add_fields(kind)
     return list(made.values())
 
 
