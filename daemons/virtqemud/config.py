@@ -17,7 +17,8 @@ from splitvirt.xml.devices.device import Device
 from splitvirt.xml.domain import Domain as DomainXML
 from splitvirt.xml.element import Element
 
-from .lifecycle import Lifecycle, only
+from .flags import only
+from .lifecycle import Lifecycle
 
 QEMU = c.VIR_FROM_QEMU
 

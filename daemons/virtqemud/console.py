@@ -22,8 +22,8 @@ from splitvirt.xml.devices.video import Video
 from splitvirt.xml.domain import Domain as DomainXML
 
 from . import devicelist
+from .flags import only
 from .keycodes import to_qnum
-from .lifecycle import only
 from .monitor import CommandError
 from .pump import Pump
 from .tools import Tools

@@ -14,7 +14,7 @@ from splitvirt.xml.devices.disk import Disk
 
 from . import devicelist
 from .base import DomainBase
-from .lifecycle import only
+from .flags import only
 
 QEMU = c.VIR_FROM_QEMU
 

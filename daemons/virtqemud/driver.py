@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import os
 from collections.abc import AsyncIterator, Coroutine, Mapping
@@ -29,14 +30,11 @@ from splitvirt.store.folder import ConfigFolder
 from splitvirt.store.lock import OwnerLock, Taken
 from splitvirt.store.registry import Registry
 
-from . import adoption
-from .domain import QemuDomain
+from .flags import START_FLAGS, only
 from .hostcalls import HostCalls, host_uuid
-from .lifecycle import START_FLAGS, only
 from .listing import Listing
 from .places import Places
 from .probe import Prober
-from .settings import command_settings
 from .status import boot_id
 
 if TYPE_CHECKING:
@@ -44,6 +42,8 @@ if TYPE_CHECKING:
     from splitvirt.xml.domain import Domain as DomainXML
 
     from .capabilities import Capabilities
+    from .context import Settings
+    from .domain import QemuDomain
     from .order import Order
 
 log = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ class QemuDriver(HostCalls, Listing):
         uri: str = "",
     ) -> None:
         self.layout = layout
-        self.settings = command_settings(config or {})
+        self._config = config or {}
         self.networks = networks
         self.lifetime: Lifetime = lifetime
         self.environment = environment
@@ -85,6 +85,13 @@ class QemuDriver(HostCalls, Listing):
         self._lock = OwnerLock(self.places.state / "driver.lock")
         self._last_id = 0
         self._tasks: set[asyncio.Task[Any]] = set()
+
+    @functools.cached_property
+    def settings(self) -> Settings:
+        """qemu.conf as the command line wants it."""
+        from .settings import command_settings
+
+        return command_settings(self._config)
 
     # ---- opening and closing
 
@@ -106,7 +113,10 @@ class QemuDriver(HostCalls, Listing):
             raise SystemError_(f"cannot use {error.filename}: {error.strerror}", domain=QEMU) from error
         try:
             self._load()
-            await adoption.adopt_all(self)
+            if any(self.places.state.glob("*.status")):
+                from .adoption import adopt_all
+
+                await adopt_all(self)
         except BaseException:
             self._lock.release()
             raise
@@ -148,9 +158,11 @@ class QemuDriver(HostCalls, Listing):
         self._load()
 
     def _load(self) -> None:
-        from splitvirt.xml.domain import Domain as DomainXML
-
         for name, text in self.folder.load():
+            from splitvirt.xml.domain import Domain as DomainXML
+
+            from .domain import QemuDomain
+
             try:
                 config = DomainXML.from_xml(text, source=f"({name}.xml)")
                 if config.name != name or not config.uuid:
@@ -174,6 +186,8 @@ class QemuDriver(HostCalls, Listing):
         """Keep a guest's configuration; that of one that is there already is replaced."""
         only(flags, c.VIR_DOMAIN_DEFINE_VALIDATE, "qemuDomainDefineXMLFlags")
         config = await self._accept(xml, validate=bool(flags & c.VIR_DOMAIN_DEFINE_VALIDATE))
+        from .domain import QemuDomain
+
         guest = self._match(config)
         if guest is None:
             self.folder.save(str(config.name), config.to_xml(inactive=True, secure=True))
@@ -191,6 +205,8 @@ class QemuDriver(HostCalls, Listing):
         """Start a guest without keeping its configuration."""
         only(flags, START_FLAGS, "qemuDomainCreateXML")
         config = await self._accept(xml, validate=bool(flags & c.VIR_DOMAIN_START_VALIDATE))
+        from .domain import QemuDomain
+
         guest = self._match(config)
         if guest is None:
             guest = QemuDomain(self, config, persistent=False)

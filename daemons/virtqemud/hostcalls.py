@@ -15,7 +15,7 @@ from splitvirt.api.hypervisor import Hypervisor
 from splitvirt.api.params import TypedParam
 from splitvirt.host import topology
 
-from .lifecycle import only
+from .flags import only
 
 if TYPE_CHECKING:
     from .capabilities import Capabilities

@@ -11,7 +11,6 @@ from splitvirt.xml.tree import Tree
 
 from .capabilities import Capabilities
 
-EMULATORS = {"x86_64": "qemu-system-x86_64", "i686": "qemu-system-i386", "aarch64": "qemu-system-aarch64"}
 _WORDSIZE = {"x86_64": 64, "i686": 32, "aarch64": 64}
 
 # Where the kernel's name of a CPU feature (/proc/cpuinfo) is not QEMU's.

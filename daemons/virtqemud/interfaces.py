@@ -12,7 +12,7 @@ from splitvirt.xml.devices.interface import Interface
 
 from . import devicelist
 from .base import DomainBase
-from .lifecycle import only
+from .flags import only
 
 QEMU = c.VIR_FROM_QEMU
 

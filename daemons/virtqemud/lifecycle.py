@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 from splitvirt.api import constants as c
 from splitvirt.api.dispatch import current_caller
 from splitvirt.api.domain import Domain
-from splitvirt.api.errors import InvalidArg, OperationInvalid, SystemError_
+from splitvirt.api.errors import OperationInvalid, SystemError_
 
 from . import status
 from .base import DomainBase
+from .flags import START_FLAGS, only
 from .guest import TERM_GRACE, Guest, write_end
 from .monitor import CommandError
 
@@ -34,21 +35,6 @@ _ENDS = {
     "saved": (c.VIR_DOMAIN_SHUTOFF_SAVED, c.VIR_DOMAIN_EVENT_STOPPED_SAVED),
     "daemon": (c.VIR_DOMAIN_SHUTOFF_DAEMON, c.VIR_DOMAIN_EVENT_STOPPED_FAILED),
 }
-
-START_FLAGS = (
-    c.VIR_DOMAIN_START_PAUSED
-    | c.VIR_DOMAIN_START_AUTODESTROY
-    | c.VIR_DOMAIN_START_BYPASS_CACHE
-    | c.VIR_DOMAIN_START_FORCE_BOOT
-    | c.VIR_DOMAIN_START_VALIDATE
-    | c.VIR_DOMAIN_START_RESET_NVRAM
-)
-
-
-def only(flags: int, allowed: int, function: str) -> None:
-    """Refuse flags that a call does not know, in libvirt's words."""
-    if flags & ~allowed:
-        raise InvalidArg(f"unsupported flags (0x{flags & ~allowed:x}) in function {function}", domain=QEMU)
 
 
 class Lifecycle(DomainBase):
@@ -83,6 +69,8 @@ class Lifecycle(DomainBase):
         finally:
             self.starting = False
         self._own(flags)
+        if self.process is not None and self.process.ended:
+            self.noticed()  # it ended while nobody but us would have cleared up
         self.tell(c.VIR_DOMAIN_EVENT_STARTED, c.VIR_DOMAIN_EVENT_STARTED_BOOTED)
         if flags & c.VIR_DOMAIN_START_PAUSED:
             self.tell(c.VIR_DOMAIN_EVENT_SUSPENDED, c.VIR_DOMAIN_EVENT_SUSPENDED_PAUSED)
@@ -208,10 +196,9 @@ class Lifecycle(DomainBase):
         if guest is not None:
             await self._kill(guest, graceful=graceful)
         async with self.job.hold("destroy"):
-            if self.guest is None:
-                raise OperationInvalid("domain is not running", domain=QEMU)
-            await self._kill(self.guest, graceful=graceful)
-            await self.finish("destroyed")
+            if self.guest is not None:
+                await self._kill(self.guest, graceful=graceful)
+                await self.finish("destroyed")
         if flags & c.VIR_DOMAIN_DESTROY_REMOVE_LOGS:
             self.places.log.unlink(missing_ok=True)
 

@@ -11,9 +11,7 @@ from splitvirt.api.domain import DomainStats
 from splitvirt.api.errors import ConfigUnsupported, InvalidArg
 from splitvirt.api.hypervisor import Hypervisor
 
-from .hostcaps import EMULATORS
-from .lifecycle import only
-from .stats import STATS
+from .flags import STATS, only
 
 if TYPE_CHECKING:
     from splitvirt.store.registry import Registry
@@ -23,6 +21,7 @@ if TYPE_CHECKING:
     from .probe import Prober
 
 QEMU = c.VIR_FROM_QEMU
+EMULATORS = {"x86_64": "qemu-system-x86_64", "i686": "qemu-system-i386", "aarch64": "qemu-system-aarch64"}
 
 _OTHER = (c.VIR_DOMAIN_RUNNING, c.VIR_DOMAIN_PAUSED, c.VIR_DOMAIN_SHUTOFF)
 

@@ -1,5 +1,7 @@
 """Asking a QEMU binary what it can do, once: the answer is kept in the user's cache for every root and process."""
 
+from __future__ import annotations
+
 import asyncio
 import hashlib
 import json
@@ -8,7 +10,7 @@ import os
 import socket
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from splitvirt.api.constants import VIR_FROM_QEMU
 from splitvirt.api.errors import InternalError, VirtError
@@ -17,7 +19,9 @@ from splitvirt.host.process import Launcher
 from splitvirt.store.files import write_volatile
 
 from .capabilities import DEVICES, OBJECTS, Capabilities, schema_paths
-from .monitor import CommandError, Monitor
+
+if TYPE_CHECKING:
+    from .monitor import Monitor
 
 log = logging.getLogger(__name__)
 
@@ -122,6 +126,8 @@ def _kvm_key(key: str) -> str:
 
 async def ask(emulator: str, accelerator: str) -> dict[str, Any]:
     """Start `emulator` without a machine, ask it everything over QMP, and end it."""
+    from .monitor import Monitor
+
     launcher = Launcher("app")
     ours, theirs = socket.socketpair()
     argv = [emulator, "-S", "-no-user-config", "-nodefaults", "-display", "none"]
@@ -176,6 +182,8 @@ _QUESTIONS: dict[str, tuple[str, dict[str, Any] | None]] = {
 
 
 async def _questions(monitor: Monitor, accelerator: str) -> dict[str, Any]:
+    from .monitor import CommandError
+
     answers = dict(zip(_QUESTIONS, await monitor.batch(*_QUESTIONS.values()), strict=True))
     got = {name: [] if isinstance(answer, CommandError) else answer for name, answer in answers.items()}
     devices = sorted(entry["name"] for entry in got["devices"])
@@ -212,6 +220,8 @@ def _lean(model: dict[str, Any]) -> dict[str, Any]:
 
 
 async def _expand(monitor: Monitor, model: str) -> dict[str, Any] | None:
+    from .monitor import CommandError
+
     try:
         answer = await monitor.execute("query-cpu-model-expansion", {"type": "full", "model": {"name": model}})
     except CommandError:

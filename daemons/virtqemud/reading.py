@@ -8,7 +8,7 @@ from splitvirt.api.errors import OperationInvalid
 from splitvirt.host import usage
 
 from .base import DomainBase
-from .lifecycle import only
+from .flags import only
 
 QEMU = c.VIR_FROM_QEMU
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .base import DomainBase
-from .lifecycle import only
+from .flags import only
 
 
 class Saving(DomainBase):

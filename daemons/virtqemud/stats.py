@@ -31,13 +31,6 @@ _MEMORY = {
     c.VIR_DOMAIN_MEMORY_STAT_RSS: "rss",
 }
 
-STATS = (
-    c.VIR_DOMAIN_STATS_STATE | c.VIR_DOMAIN_STATS_CPU_TOTAL | c.VIR_DOMAIN_STATS_BALLOON | c.VIR_DOMAIN_STATS_VCPU
-    | c.VIR_DOMAIN_STATS_INTERFACE | c.VIR_DOMAIN_STATS_BLOCK | c.VIR_DOMAIN_STATS_PERF | c.VIR_DOMAIN_STATS_IOTHREAD
-    | c.VIR_DOMAIN_STATS_MEMORY | c.VIR_DOMAIN_STATS_DIRTYRATE | c.VIR_DOMAIN_STATS_VM
-)  # fmt: skip
-"""The groups that there are."""
-
 
 class Statistics(Tuning, Disks, Interfaces):
     """All figures of a guest."""

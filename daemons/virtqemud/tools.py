@@ -21,7 +21,7 @@ from splitvirt.xml.devices.channel import Channel
 from . import devicelist
 from .agent import SYNC_TIMEOUT, Agent
 from .base import DomainBase
-from .lifecycle import only
+from .flags import only
 
 QEMU = c.VIR_FROM_QEMU
 AGENT_PORT = "org.qemu.guest_agent.0"

@@ -15,7 +15,7 @@ from splitvirt.xml.domain import Domain as DomainXML
 
 from . import devicelist
 from .base import CONFIG, LIVE, DomainBase
-from .lifecycle import only
+from .flags import only
 from .monitor import CommandError
 
 QEMU = c.VIR_FROM_QEMU
