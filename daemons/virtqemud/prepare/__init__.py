@@ -1,0 +1,78 @@
+"""From what a user wrote to what the driver runs: defaults, addresses, and the rules between devices.
+
+`prepare` changes the model in place. Its passes run in the order of the lists below; each is a function of the guest
+and of what its emulator can do, in a file named after its subject, with the checks of that subject beside it.
+"""
+
+from collections.abc import Callable
+
+from splitvirt.xml.domain import Domain
+
+from ..capabilities import Capabilities
+from . import (
+    chardevs,
+    controllers,
+    cpu,
+    disks,
+    displays,
+    drives,
+    features,
+    interfaces,
+    memory,
+    numa,
+    os,
+    others,
+    pci,
+    sysinfo,
+    tune,
+    usb,
+    virtioserial,
+)
+
+Pass = Callable[[Domain, Capabilities], None]
+
+DEFAULTS: tuple[Pass, ...] = (
+    os.defaults,
+    memory.defaults,
+    numa.defaults,
+    tune.defaults,
+    features.defaults,
+    cpu.defaults,
+    controllers.defaults,
+    disks.defaults,
+    interfaces.defaults,
+    chardevs.defaults,
+    displays.defaults,
+    others.defaults,
+)
+CHECKS: tuple[Pass, ...] = (
+    os.check,
+    memory.check,
+    numa.check,
+    tune.check,
+    features.check,
+    cpu.check,
+    sysinfo.check,
+    controllers.check,
+    disks.check,
+    interfaces.check,
+    chardevs.check,
+    displays.check,
+    others.check,
+)
+
+
+def prepare(domain: Domain, caps: Capabilities, *, for_start: bool = False) -> None:
+    """Make a guest complete, or refuse it. Raises VirtError with libvirt's codes and words.
+
+    With `for_start` also what only a running guest has: aliases.
+    """
+    for fill in DEFAULTS:
+        fill(domain, caps)
+    drives.assign_drives(domain)
+    controllers.for_devices(domain, caps)
+    virtioserial.assign_virtio_serial(domain)
+    pci.assign_pci(domain, caps)
+    usb.assign_usb(domain)
+    for check in CHECKS:
+        check(domain, caps)

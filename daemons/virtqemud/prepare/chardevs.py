@@ -1,0 +1,84 @@
+"""Serial ports, parallel ports, consoles and channels: targets, numbers, and the first serial port as a console."""
+
+from splitvirt.xml.devices.console import Console
+from splitvirt.xml.devices.serial import Serial
+from splitvirt.xml.domain import Domain
+
+from ..capabilities import Capabilities
+from .machine import is_x86
+
+MODELS = {
+    "isa-serial": "isa-serial",
+    "usb-serial": "usb-serial",
+    "pci-serial": "pci-serial",
+    "isa-debug": "isa-debugcon",
+}
+SHARED = ("type", "sources", "log_file", "log_append", "protocol")
+"""What a console that is a serial port has in common with it."""
+
+
+def defaults(domain: Domain, caps: Capabilities) -> None:
+    """Fill in targets and their numbers, and make the first console and the first serial port one."""
+    devices = domain.devices
+    for i, console in enumerate(devices.consoles):
+        console.target_port = i
+    number(devices.serials)
+    number(devices.parallels)
+    for serial in devices.serials:
+        target(serial, domain)
+    same_console(domain)
+
+
+def number(ports: list) -> None:  # type: ignore[type-arg]
+    """Give ports without a number the next after the highest so far."""
+    top = -1
+    for port in ports:
+        if port.target_port is None:
+            port.target_port = top + 1
+        top = max(top, port.target_port)
+
+
+def target(serial: Serial, domain: Domain) -> None:
+    """The kind of serial port that the machine has."""
+    if serial.target_type is None:
+        address = serial.address.type if serial.address else ""
+        kinds = {"usb": "usb-serial", "pci": "pci-serial"}
+        serial.target_type = kinds.get(address, "isa-serial" if is_x86(domain) else None)  # type: ignore[assignment]
+    if serial.target_model is None:
+        serial.target_model = MODELS.get(serial.target_type or "")  # type: ignore[assignment]
+
+
+def same_console(domain: Domain) -> None:
+    """The first serial port is also the first console, whichever of both is written."""
+    devices = domain.devices
+    for console in devices.consoles:
+        console.target_type = console.target_type or "serial"
+    first = devices.consoles[0] if devices.consoles else None
+    if first is not None and first.target_type == "serial":
+        if not devices.serials:
+            port = Serial(target_port=0, **shared(first))
+            devices.serials.append(port)
+            target(port, domain)
+        replace(first, devices.serials[0])
+    elif first is None and devices.serials and devices.serials[0].target_type == "isa-serial":
+        first = Console(target_type="serial", target_port=0)
+        devices.consoles.append(first)
+        replace(first, devices.serials[0])
+
+
+def shared(port: Console | Serial) -> dict:  # type: ignore[type-arg]
+    """The host side of a port."""
+    return {name: value for name in SHARED if (value := getattr(port, name)) is not None}
+
+
+def replace(console: Console, serial: Serial) -> None:
+    """Make a console show the same host side as a serial port."""
+    twin = serial.copy()
+    for name in SHARED:
+        setattr(console, name, getattr(twin, name))
+    console.alias = serial.alias
+    console.target_port = 0
+
+
+def check(domain: Domain, caps: Capabilities) -> None:
+    """Raise ConfigUnsupported for what QEMU cannot do."""

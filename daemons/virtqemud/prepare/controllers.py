@@ -1,0 +1,198 @@
+"""Controllers: those that the machine has or the devices need, their numbers and models."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from splitvirt.api.errors import ConfigUnsupported, XMLDetail, XMLError
+from splitvirt.xml.address import CcidAddress, DriveAddress, VirtioSerialAddress
+from splitvirt.xml.devices.controller import (
+    AnyController,
+    Controller,
+    IdeController,
+    PciController,
+    PlainController,
+    ScsiController,
+    UsbController,
+    VirtioSerialController,
+)
+from splitvirt.xml.devices.disk import Bus
+from splitvirt.xml.domain import Domain
+
+from ..capabilities import Capabilities
+from .machine import is_i440fx, is_microvm, is_q35
+
+STARTPORT = {"ich9-uhci1": 0, "ich9-uhci2": 2, "ich9-uhci3": 4}
+"""The first of its EHCI controller's ports that each companion serves."""
+UNIQUE = ("ide", "fdc", "sata", "scsi", "virtio-serial", "ccid", "isa", "pci", "xenbus")
+CLASSES: dict[str, type[Controller]] = {
+    "pci": PciController,
+    "usb": UsbController,
+    "scsi": ScsiController,
+    "ide": IdeController,
+    "virtio-serial": VirtioSerialController,
+}
+
+
+def of_type(domain: Domain, type_: str) -> list[AnyController]:
+    """The guest's controllers of a type."""
+    return [c for c in domain.devices.controllers if c.type == type_]
+
+
+def insert_controller(domain: Domain, new: AnyController) -> None:
+    """Add a controller before those of its type with a higher number, else at the end."""
+    controllers = domain.devices.controllers
+    at = len(controllers)
+    for i in reversed(range(len(controllers))):
+        if controllers[i].type == new.type and order(controllers[i]) > order(new):
+            at = i
+    controllers.insert(at, new)
+
+
+def order(controller: AnyController) -> tuple[int, bool]:
+    """By number, an EHCI controller before its companions."""
+    return controller.index or 0, getattr(controller, "model", None) in STARTPORT
+
+
+def ensure(domain: Domain, type_: str, index: int, **values: Any) -> None:
+    """Add a controller unless there is one of its type and number."""
+    if any(c.index == index for c in of_type(domain, type_)):
+        return
+    made: Any = CLASSES.get(type_, PlainController)(type=type_, index=index, **values)
+    insert_controller(domain, made)
+
+
+def number(domain: Domain) -> None:
+    """Give controllers without a number the first that is free, and refuse numbers that are used twice."""
+    in_order = list(domain.devices.controllers)
+    for controller in in_order:
+        if controller.index is None:
+            taken = {c.index for c in of_type(domain, controller.type)}
+            free = next(i for i in range(len(taken) + 1) if i not in taken)
+            controller.index = same_usb2(domain, controller, free)
+    domain.devices.controllers = []
+    for controller in in_order:
+        insert_controller(domain, controller)
+    seen: set[tuple[str, int | None]] = set()
+    for controller in in_order:
+        key = (controller.type, controller.index)
+        if key in seen and controller.type in UNIQUE:
+            raise XMLError(f"Multiple '{controller.type}' controllers with index '{controller.index}'")
+        seen.add(key)
+
+
+def same_usb2(domain: Domain, controller: AnyController, free: int) -> int:
+    """A part of a USB 2 controller belongs to the latest one that lacks it; everything else is numbered `free`."""
+    if not isinstance(controller, UsbController) or not (controller.model or "").startswith("ich9-"):
+        return free
+    groups: dict[int, set[str]] = {}
+    for other in domain.devices.controllers:
+        if isinstance(other, UsbController) and other.index is not None and (other.model or "").startswith("ich9-"):
+            groups.setdefault(other.index, set()).add(other.model or "")
+    last = max(groups, default=None)
+    return last if last is not None and controller.model not in groups[last] else free
+
+
+def of_machine(domain: Domain, caps: Capabilities) -> None:
+    """Add what the machine always has: USB, SATA, the PCI root. Raises XMLError when bus 0 is something else."""
+    root = "pci-root" if is_i440fx(domain) else "pcie-root" if is_q35(domain) else ""
+    usb_models(domain, caps)
+    if not is_microvm(domain) and not any(c.index == 0 for c in of_type(domain, "usb")):
+        default = "qemu-xhci" if is_q35(domain) else "piix3-uhci"
+        ensure(domain, "usb", 0, model=default)
+    if is_q35(domain):
+        ensure(domain, "sata", 0)
+    check_root(domain)
+    if root:
+        ensure(domain, "pci", 0, model=root)
+        found = next(c for c in of_type(domain, "pci") if c.index == 0)
+        assert isinstance(found, PciController)
+        if found.model != root:
+            raise XMLError(
+                f"The PCI controller with index='0' must be model='{root}' for this machine type, "
+                f"but model='{found.model}' was found instead"
+            )
+
+
+def check_root(domain: Domain) -> None:
+    """Raise XMLError for PCI roots that are not bus 0."""
+    for controller in of_type(domain, "pci"):
+        if getattr(controller, "model", "") in ("pci-root", "pcie-root") and controller.index:
+            raise XMLError("pci-root and pcie-root controllers should have index 0")
+
+
+def usb_models(domain: Domain, caps: Capabilities) -> None:
+    """Models of USB and SCSI controllers that do not say it, and where companions' ports start."""
+    for controller in domain.devices.controllers:
+        if isinstance(controller, UsbController):
+            if controller.model is None and caps.has_device("piix3-usb-uhci"):
+                controller.model = "piix3-uhci"
+            if controller.master is None and controller.model in STARTPORT:
+                controller.master = STARTPORT[controller.model]
+
+
+def for_devices(domain: Domain, caps: Capabilities) -> None:
+    """Add the controllers that drive, virtio-serial and smart card addresses name."""
+    for bus, type_ in (("scsi", "scsi"), ("fdc", "fdc"), ("ide", "ide"), ("sata", "sata")):
+        disks_need(domain, bus, type_)  # type: ignore[arg-type]
+    ports = [d for d in (*domain.devices.channels, *domain.devices.consoles) if d.target_type == "virtio"]
+    if ports:
+        need(domain, "virtio-serial", (d.address for d in ports))
+    if domain.devices.smartcards:
+        need(domain, "ccid", (d.address for d in domain.devices.smartcards))
+    drives = [d.address for d in domain.devices.hostdevs if isinstance(d.address, DriveAddress)]
+    if drives:
+        need(domain, "scsi", drives)
+    scsi_models(domain, caps)
+
+
+def disks_need(domain: Domain, bus: Bus, type_: str) -> None:
+    drives = [d.address for d in domain.devices.disks if d.bus == bus and isinstance(d.address, DriveAddress)]
+    if drives:
+        need(domain, type_, drives)
+
+
+def need(domain: Domain, type_: str, addresses: Iterable[object]) -> None:
+    """Controllers up to the highest that is named; one if none is."""
+    kinds = (DriveAddress, VirtioSerialAddress, CcidAddress)
+    top = max((a.controller for a in addresses if isinstance(a, kinds)), default=0)
+    models = [c.model for c in of_type(domain, "scsi") if isinstance(c, ScsiController)] if type_ == "scsi" else []
+    for index in range(top + 1):
+        ensure(domain, type_, index, **({"model": models[-1]} if models and models[-1] else {}))
+
+
+def scsi_models(domain: Domain, caps: Capabilities) -> None:
+    """The SCSI adapter that QEMU has."""
+    default = "lsilogic" if caps.has_device("lsi53c895a") else "virtio-scsi"
+    for controller in domain.devices.controllers:
+        if isinstance(controller, ScsiController) and controller.model in (None, "auto"):
+            controller.model = default  # type: ignore[assignment]
+
+
+def defaults(domain: Domain, caps: Capabilities) -> None:
+    """Numbers, the machine's own controllers, models."""
+    number(domain)
+    of_machine(domain, caps)
+    scsi_models(domain, caps)
+
+
+def check(domain: Domain, caps: Capabilities) -> None:
+    """Raise XMLError or ConfigUnsupported for controllers that contradict each other or that QEMU does not have."""
+    check_usb(domain)
+    for controller in domain.devices.controllers:
+        if isinstance(controller, UsbController):
+            check_ports(controller)
+
+
+def check_usb(domain: Domain) -> None:
+    """USB may be switched off, and then nothing may want it; companions need their master."""
+    usb = [c for c in domain.devices.controllers if isinstance(c, UsbController)]
+    if any(c.model == "none" for c in usb) and len(usb) > 1:
+        raise XMLDetail("Can't add another USB controller: USB is disabled for this domain")
+    masters = {c.index for c in usb if c.master is None}
+    if any(c.master is not None and c.index not in masters for c in usb):
+        raise XMLDetail("No master USB controller specified")
+
+
+def check_ports(controller: UsbController) -> None:
+    if controller.model in ("nec-xhci", "qemu-xhci") and (controller.ports or 0) > 15:
+        raise ConfigUnsupported(f"'{controller.model}' controller only supports up to '15' ports")

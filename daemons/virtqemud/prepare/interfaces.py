@@ -1,0 +1,28 @@
+"""Network interfaces: MAC, model."""
+
+from secrets import token_bytes
+
+from splitvirt.xml.domain import Domain
+
+from ..capabilities import Capabilities
+
+MODELS = (("rtl8139", "rtl8139"), ("e1000", "e1000"), ("virtio-net-pci", "virtio"))
+"""QEMU's devices and our names for them; the first that the emulator has is the default."""
+
+
+def new_mac() -> str:
+    """A MAC address in QEMU's range."""
+    return "52:54:00:" + token_bytes(3).hex(":")
+
+
+def defaults(domain: Domain, caps: Capabilities) -> None:
+    """Fill in MAC addresses and models."""
+    default = next((name for device, name in MODELS if caps.has_device(device)), None)
+    for card in domain.devices.interfaces:
+        card.mac = card.mac.lower() if card.mac else new_mac()
+        if card.model is None and card.type != "hostdev":
+            card.model = "virtio" if card.type == "vdpa" else default
+
+
+def check(domain: Domain, caps: Capabilities) -> None:
+    """Raise ConfigUnsupported or XMLError for what QEMU cannot do."""

@@ -1,0 +1,125 @@
+"""PCI addresses: a first pass on a copy finds out which bridges and ports are missing, a second gives the places."""
+
+from splitvirt.api.errors import InternalError
+from splitvirt.xml.address import PciAddress
+from splitvirt.xml.devices.controller import AnyController, PciController, UsbController
+from splitvirt.xml.devices.device import Device
+from splitvirt.xml.domain import Domain
+
+from ...capabilities import Capabilities
+from ..controllers import insert_controller
+from ..machine import has_pcie
+from .chipset import reserve_chipset
+from .connect import AUTO, HOTPLUG, PCI, PCIE, PLUGS
+from .plugs import in_order, placed, plug, wants
+from .settings import set_options, set_ports
+from .space import Bus, Space
+
+USB2 = {"ich9-ehci1": 7, "ich9-uhci1": 0, "ich9-uhci2": 1, "ich9-uhci3": 2}
+"""The function of each part of a USB 2 controller in the slot that they share."""
+
+
+def assign_pci(domain: Domain, caps: Capabilities) -> None:
+    """Add the PCI controllers that are missing and give every PCI device its address.
+
+    Raises XMLError for places that are taken or do not fit, InternalError when a bus cannot be added.
+    """
+    buses = pci_controllers(domain)
+    if not buses:
+        return
+    draft = domain.copy()
+    space = new_space(draft, caps, growing=True)
+    spare(draft, space, buses)
+    for index, bus in enumerate(list(space.buses)):
+        add_controller(domain, space, index, bus)
+    set_options(domain, caps)
+    final = new_space(domain, caps, growing=False)
+    give_places(domain, final)
+    set_ports(domain)
+    share_slots(domain)
+
+
+def pci_controllers(domain: Domain) -> list[PciController]:
+    return [c for c in domain.devices.controllers if isinstance(c, PciController)]
+
+
+def new_space(domain: Domain, caps: Capabilities, *, growing: bool) -> Space:
+    """The buses that the guest has, with the places that its XML asks for and those of the chipset."""
+    space = Space(growing=growing, to_pci=caps.has_device("pcie-pci-bridge"))
+    for controller in pci_controllers(domain):
+        bus = Bus(controller.model or "pci-root", hotplug=controller.hotplug is not False)
+        space.set_bus(controller.index or 0, bus)
+    pcie = has_pcie(domain)
+    for device in in_order(domain):
+        if placed(device):
+            assert isinstance(device.address, PciAddress)
+            space.reserve(device.address.place, plug(device, pcie) | AUTO, given=True)
+    reserve_chipset(domain, space)
+    return space
+
+
+def spare(domain: Domain, space: Space, buses: list[PciController]) -> None:
+    """Place everything on the draft, with room for one hot-plugged device more."""
+    pcie = has_pcie(domain)
+    if not pcie and not all(bus is None or bus.full for bus in space.buses):
+        space.take(PCI | HOTPLUG | AUTO)
+    before = len(space.buses)
+    give_places(domain, space)
+    if pcie and max(c.index or 0 for c in buses) <= 0 and len(space.buses) > before:
+        space.take(PCIE | HOTPLUG | AUTO)
+
+
+def give_places(domain: Domain, space: Space) -> None:
+    """An address for every PCI device that has none."""
+    pcie = has_pcie(domain)
+    for device in in_order(domain):
+        flags = plug(device, pcie)
+        if not flags or not wants(device):
+            continue
+        if isinstance(device, UsbController) and device.model in USB2:
+            device.address = companion(domain, space, device, flags)
+        else:
+            keep = device.address.zpci if isinstance(device.address, PciAddress) else None
+            device.address = space.take(flags)
+            device.address.zpci = keep
+
+
+def companion(domain: Domain, space: Space, device: UsbController, flags: int) -> PciAddress:
+    """The function of a part of a USB 2 controller, in the slot of the other parts if they have one."""
+    function = USB2[device.model or ""]
+    multifunction = True if function == 0 else None
+    for other in domain.devices.controllers:
+        if isinstance(other, UsbController) and other.model in USB2 and other.index == device.index and placed(other):
+            assert isinstance(other.address, PciAddress)
+            d, bus, slot, _ = other.address.place
+            space.reserve((d, bus, slot, function), flags)
+            return PciAddress(domain=d, bus=bus, slot=slot, function=function, multifunction=multifunction)
+    address = space.take(flags, function)
+    address.multifunction = multifunction
+    return address
+
+
+def add_controller(domain: Domain, space: Space, index: int, bus: Bus | None) -> None:
+    """Add the controller of a bus that has none."""
+    have = {c.index for c in pci_controllers(domain)}
+    if index in have:
+        return
+    model = bus.model if bus is not None else "pcie-root-port" if has_pcie(domain) else "pci-bridge"
+    if model not in PLUGS:
+        raise InternalError(f"there is no PCI controller with index {index}")
+    made: AnyController = PciController(index=index, model=model)
+    insert_controller(domain, made)
+
+
+def share_slots(domain: Domain) -> None:
+    """Say `multifunction` at function 0 of every slot of which other functions are in use."""
+    slots: dict[tuple[int, int, int], list[Device]] = {}
+    for device in in_order(domain):
+        if isinstance(device.address, PciAddress):
+            slots.setdefault(device.address.place[:3], []).append(device)
+    for sharing in slots.values():
+        for device in sharing:
+            address = device.address
+            assert isinstance(address, PciAddress)
+            if len(sharing) > 1 and address.function == 0 and address.multifunction is None:
+                address.multifunction = True
