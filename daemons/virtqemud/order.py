@@ -51,13 +51,14 @@ async def filled(context: Context, places: GuestPlaces, launcher: Launcher) -> A
         context.monitor_fd = opened.enter_context(listening(places.monitor)).fileno()
         context.master_key = secrets.token_bytes(32)
         command = build(context.domain, context)
-        for fd in command.fds:
+        fds = {context.monitor_fd, *command.fds}
+        for fd in fds - {context.monitor_fd}:
             opened.callback(_close, fd)
         try:
             prepare_files(command.needs)
             for helper in command.needs.helpers:
                 helpers.append(await start_helper(helper, launcher, places))
-            yield Order(command.argv, command.env, [context.monitor_fd, *command.fds], helpers)
+            yield Order(command.argv, command.env, sorted(fds), helpers)
         except BaseException:
             for running in helpers:
                 await running.stop(1.0)
