@@ -3,8 +3,13 @@
 `python -m bench.rpc_rate` from `tests/` prints the figures. The call is CONNECT_GET_LIB_VERSION: nothing but the road
 there and back. Clients: one that waits for each answer, one that keeps four calls on the way (libvirtd reads no
 more than five), one that keeps 64, eight that wait each for their own, and Debian's libvirt-python.
+
+Client and server share one CPU: on a virtual machine waking another one takes longer than the call, and would be
+measured instead of it.
 """
 
+import contextlib
+import os
 import shutil
 import socket
 import struct
@@ -12,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -46,6 +51,26 @@ def connect(path: str) -> socket.socket:
     sock.sendall(frame(REMOTE, OPEN, CALL, 1, 0, payload))
     sock.recv(4096)
     return sock
+
+
+@contextlib.contextmanager
+def one_cpu(path: str) -> Iterator[None]:
+    """Keep the server behind a socket, and this process with its children, on one CPU."""
+    with connect(path) as sock:
+        pid, _, _ = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    before = os.sched_getaffinity(0)
+    _keep_on(pid, {min(before)})
+    os.sched_setaffinity(0, {min(before)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+        _keep_on(pid, before)
+
+
+def _keep_on(pid: int, cpus: set[int]) -> None:
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        os.sched_setaffinity(int(thread), cpus)
 
 
 def waiting(path: str, calls: int) -> float:
@@ -126,9 +151,11 @@ def _row(name: str, client: Callable[[str, int], float], ours: str, theirs: str,
     other: list[float] = []
     client(ours, calls // 4)
     for _ in range(rounds):
-        mine.append(client(ours, calls))
+        with one_cpu(ours):
+            mine.append(client(ours, calls))
         if theirs:
-            other.append(client(theirs, calls))
+            with one_cpu(theirs):
+                other.append(client(theirs, calls))
     return Row(name, "calls/s", mine, other, "libvirtd" if theirs else "", "≥ 2")
 
 
