@@ -1,0 +1,102 @@
+"""`splitvirt call` against a served hypervisor: text in, text out."""
+
+import argparse
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.canned import CannedHypervisor
+
+from splitvirt.access.rules import Access
+from splitvirt.api.domain_life import DomainState
+from splitvirt.api.errors import NoDomain
+from splitvirt.api.hypervisor import Hypervisor
+from splitvirt.api.params import TypedParam
+from splitvirt.cli import call
+from splitvirt.rpc.server import Server
+
+
+@pytest.fixture
+async def served(tmp_path: Path) -> AsyncIterator[tuple[CannedHypervisor, str]]:
+    """A hypervisor behind a socket, and its URI."""
+    driver = CannedHypervisor({"Domain.state": DomainState(1, 5), "Hypervisor.version": 7002000})
+    driver.answers |= {f"Hypervisor.{name}": _domain for name in ("domain_by_name", "domain_by_uuid")}
+    driver.answers |= {"Hypervisor.domains": lambda root: [root.domain], "Hypervisor.domain_by_id": _domain}
+    driver.answers |= {"Domain.memory_params": [TypedParam.ullong("hard_limit", 5)]}
+    server = Server({Hypervisor: driver}, access=Access("QEMU"))
+    await server.listen(tmp_path / "sock")
+    yield driver, f"qemu:///system?socket={tmp_path / 'sock'}"
+    await server.close(drain=1)
+
+
+def _domain(root: CannedHypervisor) -> object:
+    return root.domain
+
+
+def last(driver: CannedHypervisor) -> Any:
+    return driver.asked[-1]
+
+
+async def said(capsys: pytest.CaptureFixture[str], uri: str, *words: str, status: int = 0) -> str:
+    parser = argparse.ArgumentParser()
+    call.arguments(parser)
+    options = parser.parse_args(["-c", uri, *words])
+    assert await asyncio.to_thread(call.run, options) == status
+    captured = capsys.readouterr()
+    return (captured.err if status else captured.out).strip()
+
+
+async def test_calls(served: tuple[CannedHypervisor, str], capsys: pytest.CaptureFixture[str]) -> None:
+    driver, uri = served
+    assert await said(capsys, uri, "version") == "7002000"
+    assert await said(capsys, uri, "domains") == "demo 00000000-0000-0000-0000-000000001234 7"
+    assert await said(capsys, uri, "domain:demo", "state") == "state: 1\nreason: 5"
+    assert await said(capsys, uri, "domain:demo", "memory_params") == "hard_limit: 5"
+    assert await said(capsys, uri, "domain:demo", "set_memory_params", "hard_limit:t=7,x:s=y", "flags=2") == ""
+    params = [TypedParam.ullong("hard_limit", 7), TypedParam.string("x", "y")]
+    assert last(driver) == ("Domain.set_memory_params", params, 2)
+    await said(capsys, uri, "domain:demo", "pin_vcpu", "1", "0,2-3")
+    assert last(driver)[:2] == ("Domain.pin_vcpu", 1)
+    await said(capsys, uri, "domain:demo", "send_key", "0", "100", "29,0x38,111")
+    assert last(driver) == ("Domain.send_key", 0, 100, [29, 56, 111], 0)
+    await said(capsys, uri, "domain:demo", "set_autostart", "yes")
+    assert last(driver) == ("Domain.set_autostart", True)
+    assert "domain:NAME create [flags]\n    Start a defined domain" in await said(capsys, uri, "--list")
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        (["nothing"], "there is no call 'nothing'"),
+        (["domain:demo"], "there is no call '?'"),
+        (["house:demo", "state"], "no kind of object 'house'"),
+        (["version", "5"], "'5' is too much"),
+        (["domain:demo", "set_memory", "lots"], "'lots' is not a number"),
+        (["domain:demo", "set_memory", "-1"], "-1 is not between"),
+        (["domain:demo", "set_memory"], "needs memory as well"),
+        (["domain:demo", "set_autostart", "maybe"], "neither yes nor no"),
+        (["domain:demo", "pin_vcpu", "1", "a"], "not a list of processors"),
+        (["domain:demo", "set_memory_params", "x=5"], "'x=5' is not a parameter"),
+        (["domain:demo", "open_console"], "needs a stream"),
+        (["domain_by_uuid", "no"], "malformed UUID"),
+    ],
+)
+async def test_mistakes(
+    served: tuple[CannedHypervisor, str], capsys: pytest.CaptureFixture[str], words: list[str], error: str
+) -> None:
+    _, uri = served
+    assert error in await said(capsys, uri, *words, status=1)
+
+
+async def test_nobody_of_that_name(served: tuple[CannedHypervisor, str], capsys: pytest.CaptureFixture[str]) -> None:
+    driver, uri = served
+
+    def missing(root: CannedHypervisor) -> object:
+        raise NoDomain("no domain with matching name 'x'")
+
+    driver.answers["Hypervisor.domain_by_name"] = missing
+    assert await said(capsys, uri, "domain:x", "state", status=1) == (
+        "splitvirt: Domain not found: no domain with matching name 'x'"
+    )
