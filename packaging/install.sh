@@ -1,0 +1,66 @@
+#!/bin/sh
+# Puts splitvirt's services into a systemd machine: units, sockets, bus activation and policies, polkit actions.
+#
+#   packaging/install.sh [--python DIR] [--now]     as root; DESTDIR=... stages a package instead
+#
+# --python DIR   a virtual environment with splitvirt[daemons]; /usr/lib/splitvirt becomes a link to it. Without it one
+#                is made there from this checkout. It must not lie below /root or /home, which the units cannot see.
+# --now          enable the sockets and start them
+set -eu
+here=$(cd "$(dirname "$0")/.." && pwd)
+root=${DESTDIR:-}
+python= now=
+while [ $# -gt 0 ]; do
+  case $1 in
+    --python) python=$2; shift ;;
+    --now) now=yes ;;
+    *) sed -n '2,9p' "$0"; exit 2 ;;
+  esac
+  shift
+done
+
+put() { # mode, folder, files...
+  mode=$1 folder=$root$2; shift 2
+  install -d "$folder"
+  install -m "$mode" -t "$folder" "$@"
+}
+
+if [ -n "$python" ]; then
+  case $python in /root/*|/home/*) echo "install.sh: $python cannot be seen by the units" >&2; exit 1 ;; esac
+  install -d "$root/usr/lib"
+  rm -f "$root/usr/lib/splitvirt"
+  ln -s "$python" "$root/usr/lib/splitvirt"
+elif [ ! -e "$root/usr/lib/splitvirt" ]; then
+  python3 -m venv "$root/usr/lib/splitvirt"
+  "$root/usr/lib/splitvirt/bin/pip" install --quiet --compile "$here[daemons]"
+fi
+
+put 644 /usr/lib/systemd/system "$here"/systemd/system/*
+put 644 /usr/lib/systemd/user "$here"/systemd/user/*
+put 644 /usr/share/dbus-1/system-services "$here"/systemd/dbus/system-services/*
+put 644 /usr/share/dbus-1/services "$here"/systemd/dbus/services/*
+put 644 /usr/share/dbus-1/system.d "$here"/policy/dbus/*.conf
+for file in "$here"/policy/polkit/*.policy; do # libvirt's own package may have put the same actions there
+  [ -e "$root/usr/share/polkit-1/actions/${file##*/}" ] || put 644 /usr/share/polkit-1/actions "$file"
+done
+for file in "$here"/policy/polkit/*.rules; do
+  [ -e "$file" ] && put 644 /usr/share/polkit-1/rules.d "$file"
+done
+install -d "$root/usr/bin"
+ln -sf ../lib/splitvirt/bin/splitvirt "$root/usr/bin/splitvirt"
+for page in "$here"/docs/man/*.[18]; do
+  [ -e "$page" ] && put 644 "/usr/share/man/man${page##*.}" "$page"
+done
+if [ -e "$here/packaging/completion/splitvirt.bash" ]; then
+  install -D -m 644 "$here/packaging/completion/splitvirt.bash" "$root/usr/share/bash-completion/completions/splitvirt"
+  install -D -m 644 "$here/packaging/completion/_splitvirt" "$root/usr/share/zsh/vendor-completions/_splitvirt"
+fi
+
+if [ -n "$now" ]; then
+  systemctl daemon-reload
+  busctl call org.freedesktop.DBus / org.freedesktop.DBus ReloadConfig >/dev/null 2>&1 || true
+  for daemon in virtqemud virtnetworkd; do
+    systemctl --quiet enable $daemon.service $daemon.socket $daemon-ro.socket $daemon-admin.socket
+    systemctl start $daemon.socket $daemon-ro.socket $daemon-admin.socket
+  done
+fi

@@ -1,0 +1,78 @@
+"""A machine of a test's own: this Debian under a real systemd in a container, with splitvirt installed as services."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+TOP = Path(__file__).parents[2]
+SCRIPT = TOP / "tests/system/container.sh"
+_NEEDED = ("unshare", "nsenter", "systemctl", "busctl", "virsh", "pkcheck", "pgrep")
+
+
+class Container:
+    """A running container."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def run(self, *command: str, user: str = "", timeout: float = 60, **given: object) -> subprocess.CompletedProcess[str]:
+        """Run a command in it, as root or as `user`; the output is kept as text, the status is not looked at."""
+        as_user = ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups", "--reset-env"] if user else []
+        return subprocess.run(
+            [str(SCRIPT), "exec", self.name, *as_user, *command],
+            capture_output=True, text=True, timeout=timeout, check=False, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+
+    def ok(self, *command: str, user: str = "", timeout: float = 60) -> str:
+        """Run a command that has to succeed; its output."""
+        done = self.run(*command, user=user, timeout=timeout)
+        assert done.returncode == 0, f"{' '.join(command)}: {done.returncode}\n{done.stdout}{done.stderr}\n{self.journal()}"
+        return done.stdout
+
+    def shell(self, script: str, *, user: str = "", timeout: float = 60) -> str:
+        """Run a shell script that has to succeed; its output."""
+        return self.ok("bash", "-euc", script, user=user, timeout=timeout)
+
+    def write(self, path: str, text: str) -> None:
+        """Write a file in it."""
+        done = subprocess.run(
+            [str(SCRIPT), "exec", self.name, "sh", "-c", f"mkdir -p {os.path.dirname(path)}; cat > {path}"],
+            input=text, text=True, check=False, capture_output=True, timeout=30,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+
+    def journal(self) -> str:
+        """The last lines of the journal, for a failing test's message."""
+        return self.run("journalctl", "--no-pager", "-n", "60", "-o", "short-monotonic").stdout
+
+
+@contextmanager
+def container(name: str, bus: str = "") -> Iterator[Container]:
+    """Boot one, with splitvirt installed from this checkout and its sockets enabled; skips where it cannot be."""
+    if os.geteuid() != 0:
+        pytest.skip("a systemd container needs root")
+    for program in _NEEDED:
+        if shutil.which(program) is None:
+            pytest.skip(f"{program} is not installed")
+    if bus == "broker" and shutil.which("dbus-broker-launch") is None:
+        pytest.skip("dbus-broker is not installed")
+    environment = os.environ | {"BUS": bus, "READ_ONLY": str(TOP)}
+    booted = subprocess.run(
+        [str(SCRIPT), "start", name], env=environment, capture_output=True, text=True, timeout=120, check=False,
+        stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        if booted.returncode == 125:
+            pytest.skip(f"this machine runs no container: {booted.stderr.strip()}")
+        assert booted.returncode == 0, booted.stderr
+        host = Container(name)
+        host.ok(str(TOP / "packaging/install.sh"), "--python", str(Path(sys.prefix)), "--now")
+        yield host
+    finally:
+        subprocess.run([str(SCRIPT), "stop", name], capture_output=True, timeout=60, check=False)
