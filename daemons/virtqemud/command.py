@@ -6,10 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from splitvirt.api.constants import VIR_FROM_STORAGE
+from splitvirt.api.errors import InvalidArg
+from splitvirt.xml.devices.hostdev import ScsiHostdev
 from splitvirt.xml.domain import Domain
 from virtqemud.context import Context
 from virtqemud.devices.audio import audio
-from virtqemud.devices.blockdev import chain_of
+from virtqemud.devices.audio import environment as speaker
+from virtqemud.devices.blockdev import Chain, chain_of
 from virtqemud.devices.channel import channel
 from virtqemud.devices.console import console
 from virtqemud.devices.controller import controllers, globals_of_root
@@ -18,7 +22,7 @@ from virtqemud.devices.disk import disk, floppy_controller
 from virtqemud.devices.filesystem import filesystem
 from virtqemud.devices.graphics import environment as window
 from virtqemud.devices.graphics import graphics
-from virtqemud.devices.hostdev import hostdev
+from virtqemud.devices.hostdev import hostdev, scsi_backend
 from virtqemud.devices.hub import hub
 from virtqemud.devices.input import input_
 from virtqemud.devices.interface import interface
@@ -72,7 +76,9 @@ def quote(argument: str) -> str:
 def build(domain: Domain, ctx: Context) -> Command:
     """The command line of a prepared guest. Raises VirtError for what cannot run here."""
     needs = Parts()
-    for part in sequence(ctx):
+    storage = Storage(ctx)  # first: where a secret or pool is missing, nothing else matters
+    memory.check(ctx)
+    for part in sequence(ctx, storage):
         needs += part
     override.apply(needs.args, domain)
     emulator = domain.devices.emulator or ctx.caps.emulator
@@ -91,10 +97,12 @@ def environment(ctx: Context) -> dict[str, str]:
     env |= clock.environment(ctx)
     for screen in ctx.domain.devices.graphics:
         env |= window(screen)
+    for sink in ctx.domain.devices.audios:
+        env |= speaker(sink)
     return env | override.environment(ctx.domain)
 
 
-def sequence(ctx: Context) -> Iterator[Parts]:
+def sequence(ctx: Context, storage: "Storage") -> Iterator[Parts]:
     """All parts, in libvirt's order: what others refer to comes first."""
     domain = ctx.domain
     found = firmware(ctx)
@@ -111,7 +119,7 @@ def sequence(ctx: Context) -> Iterator[Parts]:
     yield Parts(["-no-user-config", "-nodefaults"])
     yield monitor(ctx)
     yield from (clock.clock(ctx), boot.power(ctx), boot.boot(ctx))
-    yield from devices(ctx)
+    yield from devices(ctx, storage)
     yield from (boot.crash_information(ctx), board.sandbox(ctx), board.security(ctx))
     if ctx.incoming:
         yield Parts(["-incoming", ctx.incoming])
@@ -144,8 +152,7 @@ def monitor(ctx: Context) -> Parts:
     """The QMP monitor, at a socket that the driver listens on where it has made one."""
     parts = Parts()
     if ctx.monitor_fd is not None:
-        where: dict[str, Any] = {"fd": ctx.monitor_fd}
-        parts.fds.append(ctx.monitor_fd)
+        where: dict[str, Any] = {"fd": ctx.monitor_fd}  # not in `fds`: it stays the driver's own
     else:
         where = {"path": f"{ctx.folder}/monitor.sock"}
     parts.add("-chardev", options("socket", id="charmonitor", **where, server=True, wait=False))
@@ -153,7 +160,7 @@ def monitor(ctx: Context) -> Parts:
     return parts
 
 
-def devices(ctx: Context) -> Iterator[Parts]:
+def devices(ctx: Context, storage: "Storage") -> Iterator[Parts]:
     """All devices, those first that others sit on."""
     found, order = ctx.domain.devices, boot_order(ctx.domain)
     index = order.get
@@ -163,8 +170,7 @@ def devices(ctx: Context) -> Iterator[Parts]:
     yield from (memory_device(d, ctx) for d in found.memories)
     yield from (hub(d, ctx) for d in found.hubs)
     yield floppy_controller(ctx, order)
-    numbers = node_numbers(ctx)
-    yield from (disk(d, ctx, numbers.get(id(d), []), index(id(d))) for d in sorted_disks(found.disks))
+    yield from (disk(d, ctx, storage.chains.get(id(d)), index(id(d))) for d in sorted_disks(found.disks))
     yield from (filesystem(d, ctx, index(id(d))) for d in found.filesystems)
     yield from (interface(d, ctx, index(id(d))) for d in found.interfaces)
     yield from (smartcard(d, ctx) for d in found.smartcards)
@@ -181,7 +187,7 @@ def devices(ctx: Context) -> Iterator[Parts]:
     yield from (watchdog(d, ctx) for d in found.watchdogs)
     yield from (action(d) for d in found.watchdogs[:1])
     yield from (redirdev(d, ctx, index(id(d))) for d in found.redirdevs)
-    yield from (hostdev(d, ctx, index(id(d)), numbers.get(id(d), [0])[0]) for d in found.hostdevs)
+    yield from (hostdev(d, ctx, index(id(d)), storage.backends.get(id(d))) for d in found.hostdevs)
     yield from (memballoon(d, ctx) for d in (found.memballoon,) if d)
     yield from (rng(d, ctx) for d in found.rngs)
     yield from (panic(d, ctx) for d in found.panics)
@@ -195,16 +201,36 @@ def sorted_disks(disks: list[Any]) -> list[Any]:
     return sorted(disks, key=lambda d: d.bus == "sd")
 
 
-def node_numbers(ctx: Context) -> dict[int, list[int]]:
-    """Numbers of block nodes by id() of the device: disks from the last to the first, each from its top image down."""
-    found: dict[int, list[int]] = {}
-    for each in reversed(ctx.domain.devices.disks):
-        if not each.empty and each.type != "vhostuser" and each.bus != "sd":
-            found[id(each)] = [ctx.next_node() for _ in chain_of(each)]
-    for host in ctx.domain.devices.hostdevs:
-        if host.type == "scsi":
-            found[id(host)] = [ctx.next_node()]
-    return found
+class Storage:
+    """The block nodes of all disks and SCSI devices, by id() of the device.
+
+    Disks are numbered from the last to the first, each from its top image down; empty drives have a number too.
+    """
+
+    def __init__(self, ctx: Context) -> None:
+        self.chains: dict[int, Chain] = {}
+        self.backends: dict[int, Parts] = {}
+        check_descriptors(ctx)
+        for each in reversed(ctx.domain.devices.disks):
+            if each.bus == "sd" or each.type == "vhostuser":
+                continue
+            numbers = [ctx.next_node() for _ in chain_of(each)]
+            if not each.empty:
+                self.chains[id(each)] = Chain(each, numbers, ctx)
+        numbered = [(d, ctx.next_node()) for d in ctx.domain.devices.hostdevs if isinstance(d, ScsiHostdev)]
+        for host, number in sorted(numbered, key=lambda pair: pair[0].protocol != "iscsi"):
+            self.backends[id(host)] = scsi_backend(host, ctx, number)
+
+
+def check_descriptors(ctx: Context) -> None:
+    """Raise InvalidArg for an image behind descriptors that no client has handed in."""
+    for each in ctx.domain.devices.disks:
+        for image in chain_of(each):
+            group = getattr(image.source, "fdgroup", None)
+            if group:
+                raise InvalidArg(
+                    f"file descriptor group '{group}' was not associated with the domain", domain=VIR_FROM_STORAGE
+                )
 
 
 def plain_interfaces(domain: Domain) -> None:

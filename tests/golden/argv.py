@@ -13,7 +13,6 @@ from typing import Any
 from golden.domain_xml import capabilities
 from golden.shared import Case
 from splitvirt.api.errors import VirtError
-from splitvirt.xml.domain import Domain
 
 ALONE = frozenset({"-S", "-nodefaults", "-no-user-config", "-no-acpi", "-no-hpet", "-no-shutdown", "-no-reboot"}) | {
     "-full-screen", "-nographic", "-no-kvm-pit-reinjection",
@@ -71,8 +70,8 @@ def parse(line: str, given: str) -> dict[str, list[Any]]:
     found: dict[str, list[Any]] = {}
     at = 0
     while at < len(words) and re.match(r"[A-Za-z_][A-Za-z0-9_]*=", words[at]):
-        name, _, value = words[at].partition("=")
-        found[f"env {name}"] = [value]
+        variable, _, text = words[at].partition("=")
+        found[f"env {variable}"] = [text]
         at += 1
     found["emulator"] = words[at : at + 1]
     at += 1
@@ -82,7 +81,7 @@ def parse(line: str, given: str) -> dict[str, list[Any]]:
         if not option.startswith("-") or option in ALONE:
             found.setdefault(option, []).append(True)
             continue
-        value = read(words[at] if at < len(words) else "", option, given)
+        value: Any = read(words[at] if at < len(words) else "", option, given)
         at += 1
         name = (value.get("id") or value.get("node-name")) if isinstance(value, dict) else None
         found.setdefault(f"{option} {name}" if name else option, []).append(value)
@@ -94,7 +93,9 @@ def read(text: str, option: str, given: str) -> Any:
     if text.startswith("{"):
         return neutral(json.loads(text), given)
     parts = [p.replace("\0", ",") for p in text.replace(",,", "\0").split(",")]
-    if option in ("-append", "-kernel", "-initrd", "-uuid", "-k", "-bios", "-m") or not any("=" in p for p in parts[1:]):
+    if option in ("-append", "-kernel", "-initrd", "-uuid", "-k", "-bios", "-m") or not any(
+        "=" in p for p in parts[1:]
+    ):
         return neutral(text, given) if "=" not in text else neutral(pairs(parts), given)
     return neutral(pairs(parts), given)
 

@@ -40,3 +40,8 @@ def backend(id: int | None, ctx: Context) -> str | None:
         return f"audio{id}"
     audios = ctx.domain.devices.audios
     return f"audio{audios[0].id}" if audios else None
+
+
+def environment(dev: Audio) -> dict[str, str]:
+    """SDL is told its driver by environment."""
+    return {"SDL_AUDIODRIVER": dev.driver} if dev.type == "sdl" and dev.driver else {}

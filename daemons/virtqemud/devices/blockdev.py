@@ -47,7 +47,9 @@ class Chain:
         self.top = below or ""
         if disk.driver and disk.driver.copy_on_read:
             name = f"libvirt-CoR-{disk.target}"
-            self.parts.json("-blockdev", {"driver": "copy-on-read", "node-name": name, "file": self.top})
+            self.parts.json(
+                "-blockdev", {"driver": "copy-on-read", "node-name": name, "file": self.top, "discard": "unmap"}
+            )
             self.top = name
 
     def image(self, image: Any, number: int, backing: str | None, last: bool, top: bool) -> str:
@@ -313,7 +315,8 @@ def curl(source: NetworkSource, auth: Auth | None, name: str, parts: Parts, ctx:
     host = f"[{at.name}]" if ":" in (at.name or "") else at.name
     path = source.name or ""
     query = f"?{source.query}" if source.query else ""
-    url = f"{source.protocol}://{host}:{at.port or PORTS[source.protocol]}{path if path[:1] == '/' else '/' + path}{query}"
+    slash = "" if path.startswith("/") else "/"
+    url = f"{source.protocol}://{host}:{at.port or PORTS[source.protocol]}{slash}{path}{query}"
     key = authentication(parts, ctx, auth, name, "")
     cookies = None
     if source.cookies:

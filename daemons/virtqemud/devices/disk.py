@@ -3,6 +3,7 @@
 from typing import Any
 
 from splitvirt.api.errors import ConfigUnsupported
+from splitvirt.xml.devices.controller import ScsiController
 from splitvirt.xml.devices.disk import Disk
 from splitvirt.xml.devices.source import VhostUserSource
 from virtqemud.context import Context
@@ -14,8 +15,8 @@ VOLATILE = {"none": "on", "writeback": "on", "unsafe": "on", "writethrough": "of
 """Whether the guest must flush, by cache mode."""
 
 
-def disk(dev: Disk, ctx: Context, numbers: list[int], bootindex: int | None) -> Parts:
-    """The image's block nodes and the drive; `numbers` are those of its nodes, from the top."""
+def disk(dev: Disk, ctx: Context, chain: Chain | None, bootindex: int | None) -> Parts:
+    """The block nodes of the image, if there is one, and the drive."""
     parts = Parts()
     source = dev.source
     if dev.bus == "sd":
@@ -28,8 +29,7 @@ def disk(dev: Disk, ctx: Context, numbers: list[int], bootindex: int | None) -> 
         again = source.reconnect
         seconds = None if again is None else (again.timeout or 0) if again.enabled else 0
         parts.add("-chardev", options("socket", id=extra["chardev"], path=source.path, reconnect=seconds))
-    elif not dev.empty:
-        chain = Chain(dev, numbers, ctx)
+    elif chain is not None:
         parts += chain.parts
         extra["drive"] = chain.top
     parts.json("-device", drive(dev, ctx, extra, bootindex))
@@ -39,7 +39,9 @@ def disk(dev: Disk, ctx: Context, numbers: list[int], bootindex: int | None) -> 
 def drive(dev: Disk, ctx: Context, extra: dict[str, Any], bootindex: int | None) -> dict[str, Any]:
     """`-device` of the drive."""
     driver = dev.driver
-    value = {"driver": driver_name(dev, ctx)} | position(dev, ctx) | extra | {"id": dev.alias, "bootindex": bootindex}
+    value = {"driver": driver_name(dev, ctx)} | position(dev, ctx) | extra | {"id": dev.alias}
+    if dev.bus != "fdc":  # floppies boot by their controller's word
+        value["bootindex"] = bootindex
     if dev.bus == "virtio":
         value = {"driver": value.pop("driver")} | virtio_options(driver) | queues(dev) | value
     if dev.bus == "usb":
@@ -99,7 +101,8 @@ def scsi_position(dev: Disk, ctx: Context, at: Any) -> dict[str, Any]:
 
 
 def scsi_model(ctx: Context, index: int) -> str | None:
-    found = (c for c in ctx.domain.devices.controllers if c.type == "scsi" and c.index == index)
+    """The model of a SCSI controller."""
+    found = (c for c in ctx.domain.devices.controllers if isinstance(c, ScsiController) and c.index == index)
     return next((c.model for c in found), None)
 
 
@@ -135,14 +138,14 @@ def identity(dev: Disk) -> dict[str, Any]:
         "wwn": int(dev.wwn, 16) if dev.wwn else None,
         "vendor": dev.vendor,
         "product": dev.product,
-        "serial": dev.serial,
+        "serial": None if dev.serial is None else dev.serial.replace(" ", "\\ "),
     }
 
 
 def errors(dev: Disk) -> dict[str, Any]:
     """What happens on I/O errors."""
-    write = dev.driver.error_policy if dev.driver else None
-    read = dev.driver.rerror_policy if dev.driver else None
+    write: str | None = dev.driver.error_policy if dev.driver else None
+    read: str | None = dev.driver.rerror_policy if dev.driver else None
     write, read = (None if p == "default" else p for p in (write, read))
     if read is None and write != "enospace":
         read = write

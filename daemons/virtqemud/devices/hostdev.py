@@ -1,6 +1,7 @@
 """Devices of the host, given to the guest, as QEMU arguments."""
 
 import glob
+import json
 import os
 from typing import Any
 
@@ -8,20 +9,21 @@ from splitvirt.api.errors import ConfigUnsupported, InternalError, OperationFail
 from splitvirt.xml.devices.hostdev import MdevHostdev, PciHostdev, ScsiHostdev, ScsiHostHostdev, UsbHostdev
 from virtqemud.context import Context
 from virtqemud.devices.blockdev import iscsi
+from virtqemud.devices.disk import scsi_model
 from virtqemud.devices.interface import rom
 from virtqemud.devices.properties import controller_alias, device, pci_place, virtio
 from virtqemud.parts import Parts
 
 
-def hostdev(dev: Any, ctx: Context, bootindex: int | None, number: int = 0) -> Parts:
-    """One device; `number` is that of its block node, for SCSI."""
+def hostdev(dev: Any, ctx: Context, bootindex: int | None, backend: Parts | None = None) -> Parts:
+    """One device; `backend` is its block node, for SCSI."""
     match dev:
         case PciHostdev():
             return pci(dev, ctx, bootindex)
         case UsbHostdev():
             return usb(dev, ctx, bootindex)
         case ScsiHostdev():
-            return scsi(dev, ctx, bootindex, number)
+            return scsi(dev, ctx, bootindex, backend)
         case ScsiHostHostdev():
             parts = Parts()
             virtio(parts, "vhost-scsi", dev, ctx, None, wwpn=dev.wwpn)
@@ -82,8 +84,8 @@ def read(path: str) -> str:
         return file.read().strip()
 
 
-def scsi(dev: ScsiHostdev, ctx: Context, bootindex: int | None, number: int) -> Parts:
-    """A SCSI device, as a block node of its own."""
+def scsi_backend(dev: ScsiHostdev, ctx: Context, number: int) -> Parts:
+    """The block node of a SCSI device. Raises VirtError where the host has no such device, or no secret for it."""
     parts, node = Parts(), f"libvirt-{number}-backend"
     if dev.protocol == "iscsi":
         value = iscsi(dev.name, dev.hosts[0], dev.initiator, dev.auth, f"libvirt-{number}", parts, ctx)
@@ -92,12 +94,20 @@ def scsi(dev: ScsiHostdev, ctx: Context, bootindex: int | None, number: int) -> 
         value = {"driver": "host_device", "filename": path}
         parts.paths.append(path)
     parts.json("-blockdev", value | {"node-name": node, "read-only": dev.readonly})
+    return parts
+
+
+def scsi(dev: ScsiHostdev, ctx: Context, bootindex: int | None, backend: Parts | None) -> Parts:
+    """A SCSI device in front of its block node."""
+    parts = Parts()
+    node = ""
+    if backend is not None:
+        parts += backend
+        node = json.loads(backend.args[-1])["node-name"]
     at: Any = dev.address
     bus = f"{controller_alias(ctx, 'scsi', at.controller)}.0"
     where = {"bus": bus, "channel": at.bus, "scsi-id": at.target, "lun": at.unit}
-    if any(
-        c.type == "scsi" and c.index == at.controller and c.model == "lsilogic" for c in ctx.domain.devices.controllers
-    ):
+    if scsi_model(ctx, at.controller) == "lsilogic":
         where = {"bus": bus, "scsi-id": at.unit}
     shared = {"share-rw": True} if dev.shareable else {}
     parts.json(

@@ -3,6 +3,7 @@
 from typing import Any
 
 from splitvirt.api.errors import InternalError
+from splitvirt.xml.devices.controller import PciController
 from splitvirt.xml.devices.device import Device, VirtioOptions
 from virtqemud.context import Context
 from virtqemud.parts import Parts
@@ -97,13 +98,17 @@ def pci_place(dev: Device, ctx: Context) -> dict[str, Any]:
 def pci_bus(ctx: Context, index: int) -> str:
     """QEMU's name of a PCI bus: the alias of the controller that makes it."""
     for controller in ctx.domain.devices.controllers:
-        if controller.type == "pci" and controller.index == index:
+        if isinstance(controller, PciController) and controller.index == index:
+            if controller.model in ("pci-root", "pcie-root"):
+                return "pcie.0" if controller.model == "pcie-root" else "pci.0"
             return controller.alias or f"pci.{index}"
     raise InternalError(f"Could not find PCI controller with index '{index}' required for device")
 
 
 def controller_alias(ctx: Context, kind: str, index: int | None) -> str:
-    """The alias of a controller of a kind."""
+    """The alias of a controller of a kind; the board's own IDE and SATA keep QEMU's name."""
+    if kind in ("ide", "sata") and not index and kind == ("sata" if ctx.q35 else "ide"):
+        return "ide"
     for controller in ctx.domain.devices.controllers:
         if controller.type == kind and controller.index == (index or 0) and controller.alias:
             return str(controller.alias)

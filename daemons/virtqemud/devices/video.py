@@ -5,8 +5,9 @@ from typing import Any
 from splitvirt.api.errors import ConfigUnsupported
 from splitvirt.xml.devices.video import Video
 from virtqemud.context import Context
+from virtqemud.devices.host import gpu_program
 from virtqemud.devices.properties import place, virtio_options
-from virtqemud.parts import Parts, options
+from virtqemud.parts import Helper, Parts, options
 
 PRIMARY = {"vga": "VGA", "cirrus": "cirrus-vga", "vmvga": "vmware-svga", "qxl": "qxl-vga"}
 SECONDARY = {"qxl": "qxl"}
@@ -23,6 +24,7 @@ def video(dev: Video, ctx: Context) -> Parts:
     if external:
         extra["chardev"] = f"chr-vu-{dev.alias}"
         path = f"{ctx.folder}/{dev.alias}-vhost-user-gpu.sock"
+        parts.helpers.append(Helper("vhost-user-gpu", [gpu_program(), f"--socket-path={path}"], socket=path))
         parts.add("-chardev", options("socket", id=extra["chardev"], path=path))
     properties = {"driver": driver(dev, external)} | virtio_options(dev.driver) | {"id": dev.alias}
     parts.json("-device", properties | memory(dev) | extra | resolution(dev) | place(dev, ctx))

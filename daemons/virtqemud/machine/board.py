@@ -68,7 +68,7 @@ def accelerator(ctx: Context) -> Parts:
     parts, features = Parts(), ctx.domain.features
     if ctx.domain.type == "kvm":
         ring = features.kvm.dirty_ring if features and features.kvm else None
-        parts.add("-accel", options("kvm", dirty_ring_size=ring.size if ring and ring.state else None))
+        parts.add("-accel", options("kvm", dirty_ring_size=ring.entries if ring and ring.state else None))
     elif ctx.domain.type == "hvf":
         parts.add("-accel", "hvf")
     else:

@@ -9,8 +9,11 @@ HYPERV = (
     "relaxed", "vapic", "vpindex", "runtime", "synic", "stimer", "reset", "frequencies", "reenlightenment",
     "tlbflush", "ipi", "evmcs", "avic",
 )  # fmt: skip
-SPELLED = {"cmt": None, "mbm_total": None, "mbm_local": None}
-"""libvirt's names of features that QEMU does not have."""
+REMOVED = dict.fromkeys(("Icelake-Client", "Icelake-Client-noTSX"), ("intel-pt",)) | {
+    "Icelake-Server": ("intel-pt",), "Icelake-Server-noTSX": ("intel-pt",), "EPYC": ("monitor",),
+    "EPYC-IBPB": ("monitor",), "Dhyana": ("monitor",), "Opteron_G3": ("monitor",),
+}  # fmt: skip
+"""Features that a model once had in libvirt and no longer has: off unless the guest says otherwise."""
 
 
 def cpu(ctx: Context) -> Parts:
@@ -35,20 +38,22 @@ def model(ctx: Context) -> list[str]:
         return [""]
     match found.mode:
         case "host-passthrough":
-            values = ["host"]
-            if found.migratable is not None:
-                values.append(f"migratable={'on' if found.migratable else 'off'}")
+            values = ["host"] + (["migratable=on"] if found.migratable else [])
         case "maximum":
-            values = ["max"]
-            if found.migratable is not None:
-                values.append(f"migratable={'on' if found.migratable else 'off'}")
+            values = ["max"] + (["migratable=on"] if found.migratable else [])
+        case "host-model":
+            values = ["host", "migratable=on"] if ctx.kvm else ["max"]
         case _:
             values = [found.model or ""]
             if found.vendor_id:
                 values.append(f"vendor={escape(found.vendor_id)}")
-    for feature in found.features:
-        if feature.name and feature.name not in SPELLED:
-            values.append(f"{qemu_name(feature.name)}={POLICIES[feature.policy or 'require']}")
+    policies = {feature.name: POLICIES[feature.policy or "require"] for feature in found.features if feature.name}
+    for name in REMOVED.get(found.model or "", ()) if found.mode in (None, "custom") else ():
+        policies.setdefault(name, "off")
+    known = (ctx.caps.cpu_expansion() or {}).keys()
+    for name, policy in policies.items():
+        if policy == "on" or not known or qemu_name(name) in known:  # what QEMU does not know is off anyway
+            values.append(f"{qemu_name(name)}={policy}")
     return values
 
 

@@ -9,6 +9,7 @@ from virtqemud.context import Context
 from virtqemud.parts import Parts, options
 
 POLICIES = {"strict": "bind", "preferred": "preferred", "interleave": "interleave"}
+ASSOCIATIVITY = {"none": "none", "direct": "direct", "full": "complex"}
 CACHE_POLICIES = {"none": "none", "writeback": "write-back", "writethrough": "write-through"}
 
 
@@ -190,6 +191,17 @@ def binding(ctx: Context, node: int | None, device: Any = None) -> dict[str, Any
     return {"host-nodes": sorted(wanted), "policy": POLICIES[mode or "strict"]}
 
 
+def check(ctx: Context) -> None:
+    """Raise ConfigUnsupported where memory is to be on a node that the host has not."""
+    tune = ctx.domain.numatune
+    if tune is None:
+        return
+    if tune.placement != "auto":
+        check_nodes(ctx, tune.nodeset or ())
+    for each in tune.memnodes:
+        check_nodes(ctx, each.nodeset or ())
+
+
 def check_nodes(ctx: Context, nodes: Iterable[int]) -> None:
     for number in sorted(nodes):
         if number not in ctx.host_nodes:
@@ -270,7 +282,7 @@ def costs(found: Numa) -> Parts:
         for cache in cell.caches:
             parts.add("-numa", options(
                 "hmat-cache", node_id=i, size=f"{cache.kib}K", level=cache.level,
-                associativity={"none": "none", "direct": "direct", "full": "complex"}[cache.associativity],
-                policy=CACHE_POLICIES[cache.policy], line=cache.line_bytes,
+                associativity=ASSOCIATIVITY[cache.associativity or "none"],
+                policy=CACHE_POLICIES[cache.policy or "none"], line=cache.line_bytes,
             ))  # fmt: skip
     return parts

@@ -66,9 +66,8 @@ class ChardevSource(Element, tag="source", hide_empty=True):
 class Chardev(Element):
     """A base for what has a character device as its backend; its fields come first."""
 
-    type: Backend = attr(
+    type: Backend | None = attr(
         order=-1,
-        missing=lambda: XMLError("Missing type for char device"),
         wrong=lambda raw: XMLError(f"unknown type presented to host for character device: {raw}"),
     )
     sources: list[ChardevSource] = children(order=-1)
@@ -82,7 +81,9 @@ class Chardev(Element):
         self.tidy()
 
     def tidy(self) -> None:
-        """Leave of the sources what this type of backend has. Raises XMLError for too many of them."""
+        """Leave of the sources what this type of backend has. Raises XMLError for too many of them, or no type."""
+        if self.type is None:
+            raise XMLError("Missing type for char device")
         limit = 2 if self.type == "udp" else 1
         if len(self.sources) > limit:
             raise XMLError(

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from splitvirt.api.errors import XMLError
-from splitvirt.xml.devices.chardev import Chardev
+from splitvirt.xml.devices.chardev import Backend, Chardev
 from splitvirt.xml.devices.device import Device
 from splitvirt.xml.element import LIVE, NonNegative, attr
 
@@ -14,7 +14,7 @@ TargetType = Literal["xen", "serial", "uml", "virtio", "lxc", "openvz", "sclp", 
 class Console(Chardev, Device, tag="console"):
     """A console; `tty` repeats the path of its pty for old clients."""
 
-    type: str = attr(
+    type: Backend | None = attr(
         order=-1, default="pty",
         wrong=lambda raw: XMLError(f"unknown type presented to host for character device: {raw}"),
     )  # fmt: skip

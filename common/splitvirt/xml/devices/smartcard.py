@@ -17,7 +17,6 @@ class Smartcard(Chardev, Device, tag="smartcard"):
         missing=lambda: XMLError("missing smartcard device mode"),
         wrong=lambda raw: XMLError(f"unknown smartcard device mode: {raw}"),
     )
-    type: str | None = attr(order=-1)
     certificates: list[str] = texts("certificate")
     database: str | None = text()
 
