@@ -18,7 +18,7 @@ test-long: setup
 	$(PYTEST) -m long
 
 bench: setup
-	$(PYTHON) -m tests.bench docs/bench
+	cd tests && ../$(PYTHON) -m bench ../docs/bench
 
 clean:
 	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache
