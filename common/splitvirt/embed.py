@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from importlib import import_module
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
@@ -21,16 +22,18 @@ from splitvirt.host.paths import Layout
 if TYPE_CHECKING:
     from splitvirt.api.network import Networks
     from splitvirt.host.process import Lifetime
-    from virtqemud.driver import QemuDriver
 
 _LONGEST_ROOT = 3000
 """Bytes of a root's path: sockets are reached at any length, but whole paths below it must stay under PATH_MAX."""
 
 
+_DRIVERS = {"qemu": ("virtqemud.driver", "QemuDriver"), "network": ("virtnetworkd.driver", "NetworkDriver")}
+
+
 def embed(
     root: str | os.PathLike[str] | None = None,
     *,
-    driver: Literal["qemu"] = "qemu",
+    driver: Literal["qemu", "network"] = "qemu",
     lifetime: Lifetime = "app",
     networks: Networks | None = None,
     config: dict[str, Any] | None = None,
@@ -60,17 +63,18 @@ class Instance:
         networks: Networks | None,
         config: dict[str, Any] | None,
     ) -> None:
-        if driver != "qemu":
-            raise ConfigUnsupported(f"there is no embedded driver '{driver}': use \"qemu\"")
+        if driver not in _DRIVERS:
+            raise ConfigUnsupported(f"there is no embedded driver '{driver}', only {' and '.join(_DRIVERS)}")
+        self._kind = driver
         if lifetime not in ("app", "keep"):
             raise ConfigUnsupported(f"lifetime is 'app' or 'keep', not '{lifetime}'")
         if root is None and lifetime == "keep":
             raise ConfigUnsupported("guests that outlive the application need a root that does: give one")
         self._root, self._lifetime, self._networks, self._config = root, lifetime, networks, config
         self._temporary: str | None = None
-        self._driver: QemuDriver | None = None
+        self._driver: Any = None
 
-    async def __aenter__(self) -> QemuDriver:
+    async def __aenter__(self) -> Any:
         return await self.open()
 
     async def __aexit__(
@@ -78,23 +82,13 @@ class Instance:
     ) -> None:
         await self.close()
 
-    async def open(self) -> QemuDriver:
+    async def open(self) -> Any:
         """Open it in the running loop; the driver."""
         if self._driver is not None:
             raise RuntimeError("this instance is open")
         root = self._make_root()
         try:
-            from virtqemud.driver import QemuDriver
-        except ImportError as error:
-            raise SystemError_(f"the QEMU driver (package virtqemud) is not installed: {error}") from error
-        made = QemuDriver(
-            Layout.under(root, "embed"),
-            self._config,
-            networks=self._networks,
-            lifetime=self._lifetime,
-            uri=f"qemu:///embed?root={root}",
-        )
-        try:
+            made = self._make(Layout.under(root, "embed"))
             await made.open()
         except BaseException:
             self._drop_temporary()
@@ -108,6 +102,17 @@ class Instance:
         if made is not None:
             await made.close()
             self._drop_temporary()
+
+    def _make(self, layout: Layout) -> Any:
+        module, name = _DRIVERS[self._kind]
+        try:
+            kind = getattr(import_module(module), name)
+        except ImportError as error:
+            raise SystemError_(f"the {self._kind} driver is not installed: {error}") from error
+        if self._kind == "network":
+            return kind(layout, self._config or {})
+        uri = f"qemu:///embed?root={layout.root}"
+        return kind(layout, self._config, networks=self._networks, lifetime=self._lifetime, uri=uri)
 
     def _make_root(self) -> Path:
         if self._root is None:
@@ -128,3 +133,37 @@ class Instance:
         if self._temporary is not None:
             shutil.rmtree(self._temporary, ignore_errors=True)
             self._temporary = None
+
+
+class Exposure:
+    """The RPC sockets of an instance that applications opened for virsh: mode 0600, for this user and root alone."""
+
+    def __init__(self, contract: type, driver: Any, name: str) -> None:
+        self._contract, self._driver, self._name = contract, driver, name
+        self._servers: list[Any] = []
+
+    async def open(self, path: Path, *, read_only: bool) -> str:
+        """Listen at a path; the URI for virsh. SystemError_ when it cannot be, or is too long for libvirt's clients."""
+        from splitvirt.access.rules import Access
+        from splitvirt.host.paths import SOCKET_PATH_MAX, socket_path_fits
+        from splitvirt.rpc.forward import Route, Routes
+        from splitvirt.rpc.server import Server
+
+        if not socket_path_fits(path):
+            raise SystemError_(f"{path} is longer than a socket's path may be ({SOCKET_PATH_MAX} bytes): give another")
+        shared = {"network": Route(str(Layout.system().socket("virtnetworkd")), "network:///system")}
+        server = Server(
+            {self._contract: self._driver},
+            access=Access(self._name, private=True),
+            routes=Routes(shared),
+            name="embedded",
+        )
+        await server.listen(path, readonly=read_only, mode=0o600)
+        self._servers.append(server)
+        return f"{self._name.lower()}:///system?socket={path}"
+
+    async def close(self) -> None:
+        """Close every socket."""
+        servers, self._servers = self._servers, []
+        for server in servers:
+            await server.close(drain=1.0)

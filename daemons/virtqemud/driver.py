@@ -8,6 +8,7 @@ import logging
 import os
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
@@ -39,6 +40,7 @@ from .status import boot_id
 
 if TYPE_CHECKING:
     from splitvirt.api.network import Networks
+    from splitvirt.embed import Exposure
     from splitvirt.xml.domain import Domain as DomainXML
 
     from .capabilities import Capabilities
@@ -84,6 +86,7 @@ class QemuDriver(HostCalls, Listing):
         self.opened = False
         self._lock = OwnerLock(self.places.state / "driver.lock")
         self._last_id = 0
+        self._exposure: Exposure | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
 
     @functools.cached_property
@@ -129,6 +132,8 @@ class QemuDriver(HostCalls, Listing):
         if not self.opened:
             return
         self.opened = False
+        if self._exposure is not None:
+            await self._exposure.close()
         mine = [guest for guest in self.guests if self.lifetime == "app" or guest.autodestroy]
         await asyncio.gather(*(self._end(guest) for guest in mine))
         for task in list(self._tasks):
@@ -138,6 +143,21 @@ class QemuDriver(HostCalls, Listing):
             await guest.let_be()
         self.launcher.close()
         self._lock.release()
+
+    async def expose(self, path: str | os.PathLike[str] | None = None, *, read_only: bool = True) -> str:
+        """Open an RPC socket (mode 0600) for virsh; its URI. It is closed with the driver.
+
+        Without a path it lies where virsh would look below the root. Whoever may open it may do what its kind allows,
+        so a read-write one is as powerful as the application.
+        """
+        from splitvirt.api.hypervisor import Hypervisor
+        from splitvirt.embed import Exposure
+
+        if self._exposure is None:
+            self._exposure = Exposure(Hypervisor, self, "QEMU")
+        own = self.layout.socket("virtqemud", "ro" if read_only else "")
+        where = own if path is None else Path(path).absolute()
+        return await self._exposure.open(where, read_only=read_only)
 
     async def _end(self, guest: QemuDomain) -> None:
         try:
