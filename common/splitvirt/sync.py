@@ -223,7 +223,7 @@ def connect(uri: str, **options: Any) -> Instance:
     return _open(f"splitvirt {uri}", enter)
 
 
-def embed(root: str | PathLike[str], **options: Any) -> Instance:
+def embed(root: str | PathLike[str] | None = None, **options: Any) -> Instance:
     """As `splitvirt.embed`, with methods that block: the driver runs on a thread of this instance."""
 
     async def enter() -> tuple[Any, Callable[[], Any]]:
@@ -233,7 +233,7 @@ def embed(root: str | PathLike[str], **options: Any) -> Instance:
         driver = await manager.__aenter__()
         return driver, functools.partial(manager.__aexit__, None, None, None)
 
-    return _open(f"splitvirt {root}", enter)
+    return _open(f"splitvirt {root or 'embed'}", enter)
 
 
 def serve(target: Any) -> Instance:
