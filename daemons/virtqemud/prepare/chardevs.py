@@ -1,5 +1,9 @@
 """Serial ports, parallel ports, consoles and channels: targets, numbers, and the first serial port as a console."""
 
+import re
+
+from splitvirt.xml.address import CcidAddress
+from splitvirt.xml.devices.channel import Channel
 from splitvirt.xml.devices.console import Console
 from splitvirt.xml.devices.serial import Serial
 from splitvirt.xml.domain import Domain
@@ -27,6 +31,16 @@ def defaults(domain: Domain, caps: Capabilities) -> None:
     for serial in devices.serials:
         target(serial, domain)
     same_console(domain)
+    for channel in devices.channels:
+        forget_own_path(channel)
+    for redirected in devices.redirdevs:
+        if redirected.type == "dbus":
+            redirected.source.channel = redirected.source.channel or "org.qemu.usbredir"
+    slot = 0
+    for card in devices.smartcards:
+        if card.address is None:
+            card.address = CcidAddress(controller=0, slot=slot)
+            slot += 1
 
 
 def number(ports: list) -> None:  # type: ignore[type-arg]
@@ -54,30 +68,41 @@ def same_console(domain: Domain) -> None:
     for console in devices.consoles:
         console.target_type = console.target_type or "serial"
     first = devices.consoles[0] if devices.consoles else None
+    if first is not None and first.target_type == "serial" and not devices.serials:
+        port = Serial(target_port=0, **shared(first))
+        devices.serials.append(port)
+        target(port, domain)
+    elif devices.serials and (first is None or first.target_type != "serial"):
+        if devices.serials[0].target_type != "isa-serial":
+            return
+        first = Console(target_type="serial", type=devices.serials[0].type)
+        devices.consoles.insert(0, first)
     if first is not None and first.target_type == "serial":
-        if not devices.serials:
-            port = Serial(target_port=0, **shared(first))
-            devices.serials.append(port)
-            target(port, domain)
-        replace(first, devices.serials[0])
-    elif first is None and devices.serials and devices.serials[0].target_type == "isa-serial":
-        first = Console(target_type="serial", target_port=0)
-        devices.consoles.append(first)
         replace(first, devices.serials[0])
 
 
 def shared(port: Console | Serial) -> dict:  # type: ignore[type-arg]
-    """The host side of a port."""
-    return {name: value for name in SHARED if (value := getattr(port, name)) is not None}
+    """The host side of a port, copied."""
+    twin = port.copy()
+    return {name: value for name in SHARED if (value := getattr(twin, name)) is not None}
 
 
 def replace(console: Console, serial: Serial) -> None:
-    """Make a console show the same host side as a serial port."""
+    """Make a console show the same host side and number as a serial port."""
     twin = serial.copy()
     for name in SHARED:
         setattr(console, name, getattr(twin, name))
     console.alias = serial.alias
-    console.target_port = 0
+    console.target_port = serial.target_port
+    console.address = None
+
+
+def forget_own_path(channel: Channel) -> None:
+    """A socket that an earlier start put into the driver's own folder is no choice of the user's."""
+    own = rf"/.*/channel/(target/[^/]+\.|domain-[^/]+/){re.escape(channel.target_name or '')}"
+    if channel.type == "unix" and channel.target_type == "virtio" and channel.sources:
+        if channel.source.path and re.fullmatch(own, channel.source.path):
+            channel.source.path = None
 
 
 def check(domain: Domain, caps: Capabilities) -> None:

@@ -39,18 +39,14 @@ def of_type(domain: Domain, type_: str) -> list[AnyController]:
 
 
 def insert_controller(domain: Domain, new: AnyController) -> None:
-    """Add a controller before those of its type with a higher number, else at the end."""
+    """Add a controller at the end, or an EHCI controller before its companions."""
     controllers = domain.devices.controllers
     at = len(controllers)
-    for i in reversed(range(len(controllers))):
-        if controllers[i].type == new.type and order(controllers[i]) > order(new):
-            at = i
+    if isinstance(new, UsbController) and new.master is None:
+        for i, other in enumerate(controllers):
+            if isinstance(other, UsbController) and other.index == new.index and other.master is not None:
+                at = min(at, i)
     controllers.insert(at, new)
-
-
-def order(controller: AnyController) -> tuple[int, bool]:
-    """By number, an EHCI controller before its companions."""
-    return controller.index or 0, getattr(controller, "model", None) in STARTPORT
 
 
 def ensure(domain: Domain, type_: str, index: int, **values: Any) -> None:

@@ -29,6 +29,8 @@ def fill(disk: Disk) -> None:
         disk.target = disk.target.removeprefix("ioemu:")
     if disk.bus is None:
         disk.bus = default_bus(disk)  # type: ignore[assignment]
+    if disk.type in ("block", "dir", "network", "volume") and disk.empty and disk.device in ("cdrom", "floppy"):
+        disk.source, disk.type = None, "file"
     if disk.device == "cdrom":
         disk.readonly = True
     if disk.snapshot is None and disk.readonly:

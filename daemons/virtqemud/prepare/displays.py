@@ -1,5 +1,6 @@
 """What people see, hear and type on: graphics, video, audio, input."""
 
+from splitvirt.api.errors import ConfigUnsupported
 from splitvirt.xml.devices.audio import Audio
 from splitvirt.xml.devices.graphics import Graphics, Listen
 from splitvirt.xml.devices.input import Input
@@ -13,7 +14,7 @@ CARDS = (("cirrus-vga", "cirrus"), ("VGA", "vga"), ("qxl-vga", "qxl"))
 """QEMU's devices and our names for them; the first that the emulator has is the default."""
 MIB = 1024  # KiB
 VRAM = {"vga": 16 * MIB, "bochs": 16 * MIB, "cirrus": 16 * MIB, "vmvga": 16 * MIB}
-AUDIO_OF = {"spice": "spice", "vnc": "none", "egl-headless": "none", "sdl": "sdl", "dbus": "dbus"}
+AUDIO_OF = {"spice": "spice", "vnc": "none"}
 
 
 def defaults(domain: Domain, caps: Capabilities) -> None:
@@ -26,12 +27,59 @@ def defaults(domain: Domain, caps: Capabilities) -> None:
 
 
 def listen(graphics: Graphics) -> None:
-    """Port and place to listen at."""
-    if graphics.type in ("vnc", "spice", "rdp"):
-        if graphics.listen is not None and not graphics.listens:
-            graphics.listens = [Listen(type="address", address=graphics.listen)]
-        if not graphics.listens:
-            graphics.listens = [Listen(type="address")]
+    """Port and place to listen at, in the form in which they are kept."""
+    if graphics.type not in ("vnc", "spice", "rdp"):
+        return
+    places(graphics)
+    first = graphics.listens[0]
+    ports(graphics)
+    if graphics.type == "spice" and first.type == "address" and first.address is None and len(graphics.listens) == 1:
+        if graphics.port is None and graphics.tls_port is None and not graphics.autoport:
+            first.type = "none"
+    graphics.listen = first.address if first.type == "address" else None
+    if graphics.type == "vnc":
+        graphics.socket = first.socket if first.type == "socket" else None
+    if first.type in ("socket", "none"):
+        graphics.port = graphics.tls_port = graphics.autoport = graphics.websocket = None
+
+
+def places(graphics: Graphics) -> None:
+    """The old attributes `listen` and `socket` are the first `<listen>`. Raises ConfigUnsupported if they differ."""
+    if graphics.type == "vnc" and graphics.socket is not None:
+        first = next((at for at in graphics.listens if at.type == "socket"), None)
+        same_as("socket", graphics.socket, first.socket if first else None)
+        if first is None:
+            graphics.listens = [Listen(type="socket", socket=graphics.socket)]
+        return
+    if graphics.listen and graphics.listens and graphics.listens[0].type == "address":
+        same_as("address", graphics.listen, graphics.listens[0].address)
+        graphics.listens[0].address = graphics.listen
+    if not graphics.listens:
+        graphics.listens = [Listen(type="address", address=graphics.listen or None)]
+
+
+def same_as(name: str, old: str, new: str | None) -> None:
+    if new is not None and old != new:
+        attribute = "listen" if name == "address" else name
+        raise ConfigUnsupported(
+            f"graphics '{attribute}' attribute '{old}' must match '{name}' attribute of first listen element "
+            f"(found '{new}')"
+        )
+
+
+def ports(graphics: Graphics) -> None:
+    """A port that the driver is to choose is -1 (VNC) or absent (SPICE)."""
+    if graphics.type == "vnc":
+        if graphics.autoport or graphics.port == -1 or (graphics.port is None and graphics.autoport is None):
+            graphics.port, graphics.autoport = -1, True
+        else:
+            graphics.port, graphics.autoport = graphics.port or None, False
+    elif graphics.type == "spice":
+        if graphics.autoport or (graphics.port == -1 and graphics.tls_port == -1):
+            graphics.port, graphics.tls_port, graphics.autoport = None, None, True
+        else:
+            graphics.port, graphics.tls_port = graphics.port or None, graphics.tls_port or None
+            graphics.autoport = False
 
 
 def videos(domain: Domain, caps: Capabilities) -> None:
@@ -39,12 +87,14 @@ def videos(domain: Domain, caps: Capabilities) -> None:
     default = next((name for device, name in CARDS if caps.has_device(device)), "vga")
     if domain.devices.graphics and not domain.devices.videos:
         domain.devices.videos = [Video()]
-    for i, video in enumerate(domain.devices.videos):
+    cards = domain.devices.videos
+    for video in cards:
         if video.model in (None, "default"):
             video.model = default  # type: ignore[assignment]
         fill(video)
-        if i == 0 and video.primary is None and video.model not in ("none", "ramfb"):
-            video.primary = True
+    cards.sort(key=lambda video: not video.primary)
+    if cards and not cards[0].primary and cards[0].model != "none":
+        cards[0].primary = True
 
 
 def fill(video: Video) -> None:
@@ -73,21 +123,24 @@ def inputs(domain: Domain) -> None:
             domain.devices.inputs.append(Input(type=kind, bus="ps2"))
 
 
-def default_bus(device: Input, domain: Domain) -> str:
+def default_bus(device: Input, domain: Domain) -> str | None:
     """By kind of device."""
     if device.address is not None and device.address.type == "usb":
         return "usb"
     if device.type in ("mouse", "keyboard"):
         return "ps2" if is_x86(domain) else "usb"
-    return {"passthrough": "virtio", "evdev": "none"}.get(device.type, "usb")
+    return {"passthrough": "virtio", "evdev": None}.get(device.type, "usb")
 
 
 def audio(domain: Domain) -> None:
-    """A backend for the guest's sound: that of the graphics, else none."""
-    if domain.devices.audios:
+    """A backend for the guest's sound: that of the last graphics that have one; none without graphics."""
+    devices = domain.devices
+    if devices.audios:
         return
-    first = next((AUDIO_OF[g.type] for g in domain.devices.graphics if g.type in AUDIO_OF), "none")
-    domain.devices.audios = [Audio(id=1, type=first)]
+    kinds = [AUDIO_OF[g.type] for g in devices.graphics if g.type in AUDIO_OF]
+    if kinds or not devices.graphics:
+        kind = kinds[-1] if kinds else "none"
+        devices.audios = [Audio(id=1, type=kind)]
 
 
 def check(domain: Domain, caps: Capabilities) -> None:

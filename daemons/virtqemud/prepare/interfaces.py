@@ -2,6 +2,7 @@
 
 from secrets import token_bytes
 
+from splitvirt.xml.devices.interface import Interface
 from splitvirt.xml.domain import Domain
 
 from ..capabilities import Capabilities
@@ -22,6 +23,20 @@ def defaults(domain: Domain, caps: Capabilities) -> None:
         card.mac = card.mac.lower() if card.mac else new_mac()
         if card.model is None and card.type != "hostdev":
             card.model = "virtio" if card.type == "vdpa" else default
+        reduce(card)
+
+
+def reduce(card: Interface) -> None:
+    """Drop what has no meaning for this kind of card."""
+    if card.driver is not None:
+        if not (card.model or "").startswith("virtio"):
+            card.driver = None
+        elif card.driver.queues == 1:
+            card.driver.queues = None
+    if not (card.model or "").startswith("virtio"):
+        card.vhost = None
+    if card.type == "hostdev":
+        card.filterref = None
 
 
 def check(domain: Domain, caps: Capabilities) -> None:

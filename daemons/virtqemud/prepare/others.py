@@ -1,9 +1,11 @@
 """Small devices: balloon, random numbers, TPM, watchdog, panic, filesystems, memory, host devices, IOMMU, vsock."""
 
+from splitvirt.xml.address import DimmAddress
 from splitvirt.xml.devices.filesystem import Filesystem
-from splitvirt.xml.devices.hostdev import MdevHostdev
+from splitvirt.xml.devices.hostdev import MdevHostdev, ScsiHostdev
 from splitvirt.xml.devices.memballoon import Memballoon
 from splitvirt.xml.devices.rng import RandomBackend
+from splitvirt.xml.devices.shmem import Shmem
 from splitvirt.xml.devices.tpm import EmulatorBackend
 from splitvirt.xml.domain import Domain
 
@@ -27,9 +29,22 @@ def defaults(domain: Domain, caps: Capabilities) -> None:
     for panic in devices.panics:
         panic.model = panic.model or "isa"
     for hostdev in devices.hostdevs:
+        if isinstance(hostdev, ScsiHostdev) and hostdev.protocol == "iscsi":
+            iscsi(hostdev)
         if isinstance(hostdev, MdevHostdev) and hostdev.model == "vfio-pci" and hostdev.display is None:
             hostdev.display = False
+    for shmem in devices.shmems:
+        share_memory(shmem)
     slots(domain)
+
+
+def iscsi(hostdev: ScsiHostdev) -> None:
+    """The first LUN, the usual port."""
+    if hostdev.name and "/" not in hostdev.name:
+        hostdev.name += "/0"
+    for host in hostdev.hosts:
+        if host.port is None:
+            host.port = 3260
 
 
 def shared(filesystem: Filesystem) -> None:
@@ -39,7 +54,24 @@ def shared(filesystem: Filesystem) -> None:
 
 
 def slots(domain: Domain) -> None:
-    """A slot for every DIMM."""
+    """A slot for every DIMM: the first that is free."""
+    plugged = [m for m in domain.devices.memories if m.model in ("dimm", "nvdimm")]
+    taken = {m.address.slot for m in plugged if isinstance(m.address, DimmAddress)}
+    for memory in plugged:
+        address = memory.address = memory.address or DimmAddress()
+        if isinstance(address, DimmAddress) and address.slot is None:
+            address.slot = next(i for i in range(len(taken) + 1) if i not in taken)
+            taken.add(address.slot)
+
+
+def share_memory(shmem: Shmem) -> None:
+    """One shared memory's defaults: 4 MiB, or interrupts where a server gives the memory."""
+    if shmem.model == "ivshmem-plain" and shmem.size is None:
+        shmem.size = 4 << 20
+    if shmem.model == "ivshmem-doorbell":
+        shmem.msi = True
+        if shmem.msi_ioeventfd is None:
+            shmem.msi_ioeventfd = True
 
 
 def check(domain: Domain, caps: Capabilities) -> None:

@@ -92,7 +92,7 @@ def companion(domain: Domain, space: Space, device: UsbController, flags: int) -
         if isinstance(other, UsbController) and other.model in USB2 and other.index == device.index and placed(other):
             assert isinstance(other.address, PciAddress)
             d, bus, slot, _ = other.address.place
-            space.reserve((d, bus, slot, function), flags)
+            space.reserve((d, bus, slot, function), flags, given=True)
             return PciAddress(domain=d, bus=bus, slot=slot, function=function, multifunction=multifunction)
     address = space.take(flags, function)
     address.multifunction = multifunction

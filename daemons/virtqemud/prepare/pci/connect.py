@@ -56,7 +56,7 @@ class Socket(NamedTuple):
 BUSES = {
     "pci-root": Socket(HOTPLUG | AUTO | PCI | PCI_BRIDGE | EXPANDER, 1, 31),
     "pci-bridge": Socket(HOTPLUG | AUTO | PCI | PCI_BRIDGE, 1, 31),
-    "pci-expander-bus": Socket(HOTPLUG | PCI | PCI_BRIDGE, 0, 31),
+    "pci-expander-bus": Socket(HOTPLUG | AUTO | PCI | PCI_BRIDGE, 0, 31),
     "pcie-root": Socket(AUTO | ENDPOINTS | ROOT_PORT | DMI_BRIDGE | PCIE_TO_PCI | PCIE_EXPANDER, 1, 31),
     "dmi-to-pci-bridge": Socket(AUTO | PCI | PCI_BRIDGE, 0, 31),
     "pcie-to-pci-bridge": Socket(HOTPLUG | AUTO | PCI | PCI_BRIDGE, 1, 31),
