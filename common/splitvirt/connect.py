@@ -150,10 +150,9 @@ async def connect(
 
 
 async def _embed(uri: Uri, text: str) -> Any:
-    """A driver in this process; closing it ends it as leaving `embed` does."""
+    """A driver in this process; its `close()` ends it."""
     if uri.driver not in ("qemu", "network"):
         raise OperationUnsupported(f"'{text}': the {uri.driver} driver cannot be embedded in this version")
     from splitvirt.embed import embed
 
-    instance = embed(uri.root, driver=uri.driver)
-    return await instance.__aenter__()
+    return await embed(uri.root, driver="qemu" if uri.driver == "qemu" else "network").open()

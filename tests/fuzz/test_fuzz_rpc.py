@@ -103,14 +103,14 @@ def mutate(frames: list[bytes], rng: random.Random) -> bytes:
         at = rng.randrange(len(frames))
         spoilt = bytearray(frames[at])
         way = rng.randrange(9)
-        if way == 0:  # a bit
+        if way == 0 and spoilt:  # a bit
             spoilt[rng.randrange(len(spoilt))] ^= 1 << rng.randrange(8)
         elif way == 1:  # a header word: length, program, version, procedure, type, serial, status
             spoilt[(word := rng.randrange(7) * 4) : word + 4] = struct.pack(">I", rng.choice(INTERESTING))
-        elif way == 2 and len(spoilt) > 32:  # a payload word: counts, lengths, flags
+        elif way == 2 and len(spoilt) >= 32:  # a payload word: counts, lengths, flags
             word = 28 + rng.randrange((len(spoilt) - 28) // 4) * 4
             spoilt[word : word + 4] = struct.pack(">I", rng.choice(INTERESTING))
-        elif way == 3:  # cut short, the length as it was or mended
+        elif way == 3 and len(spoilt) > 4:  # cut short, the length as it was or mended
             spoilt = spoilt[: rng.randrange(4, len(spoilt) + 1)]
             if rng.random() < 0.7 and len(spoilt) >= 28:
                 spoilt[:4] = struct.pack(">I", len(spoilt))
