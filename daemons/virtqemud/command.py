@@ -224,7 +224,7 @@ class Storage:
 
 def check_descriptors(ctx: Context) -> None:
     """Raise InvalidArg for an image behind descriptors that no client has handed in."""
-    for each in ctx.domain.devices.disks:
+    for each in reversed(ctx.domain.devices.disks):
         for image in chain_of(each):
             group = getattr(image.source, "fdgroup", None)
             if group:
