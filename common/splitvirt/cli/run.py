@@ -10,7 +10,7 @@ import termios
 import tty
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import splitvirt
 from splitvirt.api import constants as c
@@ -65,7 +65,7 @@ async def _run(options: argparse.Namespace) -> int:
     return status
 
 
-def _with_type(xml: str, kind: str) -> str:
+def _with_type(xml: str, kind: Literal["qemu", "kvm"]) -> str:
     from splitvirt.xml.domain import Domain as DomainXML
 
     model = DomainXML.from_xml(xml)
@@ -74,8 +74,13 @@ def _with_type(xml: str, kind: str) -> str:
 
 
 def _ending(ended: "asyncio.Future[int]", event: int, detail: int) -> None:
-    if event == c.VIR_DOMAIN_EVENT_STOPPED and not ended.done():
-        ended.set_result(detail)
+    if event == c.VIR_DOMAIN_EVENT_STOPPED:
+        _settle(ended, detail)
+
+
+def _settle(future: "asyncio.Future[int]", value: int) -> None:
+    if not future.done():
+        future.set_result(value)
 
 
 @contextlib.contextmanager
@@ -84,7 +89,7 @@ def _signals(interrupted: "asyncio.Future[int]") -> Iterator[None]:
     loop = asyncio.get_running_loop()
     wanted = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     for number in wanted:
-        loop.add_signal_handler(number, lambda n=number: interrupted.done() or interrupted.set_result(n))
+        loop.add_signal_handler(number, _settle, interrupted, int(number))
     try:
         yield
     finally:
