@@ -16,5 +16,5 @@ class Memballoon(Device, tag="memballoon"):
     )
     autodeflate: OnOff | None = attr()
     free_page_reporting: OnOff | None = attr("@freePageReporting")
-    stats_period: Unsigned | None = attr("stats/@period", last=True)
+    stats_period: Unsigned | None = attr("stats/@period")
     driver: VirtioOptions | None = child(last=True)
