@@ -39,7 +39,7 @@ def custom(domain: Domain, cpu: Cpu, caps: Capabilities) -> None:
     cpu.verify = cpu.verify or ("partial" if domain.type == "kvm" else "none")
 
 
-def vcpus(domain: Domain) -> None:
+def vcpus(domain: Domain, caps: Capabilities) -> None:
     """How many there are, and which of them are on."""
     if domain.vcpu is None:
         domain.vcpu = 1
