@@ -33,13 +33,15 @@ Pass = Callable[[Domain, Capabilities], None]
 
 DEFAULTS: tuple[Pass, ...] = (
     os.defaults,
-    memory.defaults,
+    cpu.vcpus,
     numa.defaults,
+    memory.defaults,
     tune.defaults,
     features.defaults,
     cpu.defaults,
-    controllers.defaults,
     disks.defaults,
+    drives.defaults,
+    controllers.defaults,
     interfaces.defaults,
     chardevs.defaults,
     displays.defaults,
@@ -69,7 +71,6 @@ def prepare(domain: Domain, caps: Capabilities, *, for_start: bool = False) -> N
     """
     for fill in DEFAULTS:
         fill(domain, caps)
-    drives.assign_drives(domain)
     controllers.for_devices(domain, caps)
     virtioserial.assign_virtio_serial(domain)
     pci.assign_pci(domain, caps)

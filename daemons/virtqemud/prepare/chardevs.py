@@ -45,11 +45,9 @@ def defaults(domain: Domain, caps: Capabilities) -> None:
 
 def number(ports: list) -> None:  # type: ignore[type-arg]
     """Give ports without a number the next after the highest so far."""
-    top = -1
     for port in ports:
         if port.target_port is None:
-            port.target_port = top + 1
-        top = max(top, port.target_port)
+            port.target_port = max((p.target_port for p in ports if p.target_port is not None), default=-1) + 1
 
 
 def target(serial: Serial, domain: Domain) -> None:

@@ -38,15 +38,18 @@ def of_type(domain: Domain, type_: str) -> list[AnyController]:
     return [c for c in domain.devices.controllers if c.type == type_]
 
 
-def insert_controller(domain: Domain, new: AnyController) -> None:
-    """Add a controller at the end, or an EHCI controller before its companions."""
-    controllers = domain.devices.controllers
-    at = len(controllers)
-    if isinstance(new, UsbController) and new.master is None:
-        for i, other in enumerate(controllers):
-            if isinstance(other, UsbController) and other.index == new.index and other.master is not None:
-                at = min(at, i)
-    controllers.insert(at, new)
+def sort(domain: Domain) -> None:
+    """Controllers of a type by number, an EHCI controller before its companions; types stay where they are."""
+    ordered: list[AnyController] = []
+    for new in domain.devices.controllers:
+        later = [i for i, other in enumerate(ordered) if other.type == new.type and rank(other) > rank(new)]
+        ordered.insert(later[0] if later else len(ordered), new)
+    domain.devices.controllers = ordered
+
+
+def rank(controller: AnyController) -> tuple[int, bool]:
+    """Those without a number first."""
+    return -1 if controller.index is None else controller.index, getattr(controller, "master", None) is not None
 
 
 def ensure(domain: Domain, type_: str, index: int, **values: Any) -> None:
@@ -54,22 +57,22 @@ def ensure(domain: Domain, type_: str, index: int, **values: Any) -> None:
     if any(c.index == index for c in of_type(domain, type_)):
         return
     made: Any = CLASSES.get(type_, PlainController)(type=type_, index=index, **values)
-    insert_controller(domain, made)
+    domain.devices.controllers.append(made)
 
 
 def number(domain: Domain) -> None:
     """Give controllers without a number the first that is free, and refuse numbers that are used twice."""
-    in_order = list(domain.devices.controllers)
-    for controller in in_order:
+    for controller in domain.devices.controllers:
+        if isinstance(controller, UsbController) and controller.master is None and controller.model in STARTPORT:
+            controller.master = STARTPORT[controller.model]
+    sort(domain)
+    for controller in domain.devices.controllers:
         if controller.index is None:
             taken = {c.index for c in of_type(domain, controller.type)}
             free = next(i for i in range(len(taken) + 1) if i not in taken)
             controller.index = same_usb2(domain, controller, free)
-    domain.devices.controllers = []
-    for controller in in_order:
-        insert_controller(domain, controller)
     seen: set[tuple[str, int | None]] = set()
-    for controller in in_order:
+    for controller in domain.devices.controllers:
         key = (controller.type, controller.index)
         if key in seen and controller.type in UNIQUE:
             raise XMLError(f"Multiple '{controller.type}' controllers with index '{controller.index}'")
@@ -122,8 +125,6 @@ def usb_models(domain: Domain, caps: Capabilities) -> None:
         if isinstance(controller, UsbController):
             if controller.model is None and caps.has_device("piix3-usb-uhci"):
                 controller.model = "piix3-uhci"
-            if controller.master is None and controller.model in STARTPORT:
-                controller.master = STARTPORT[controller.model]
 
 
 def for_devices(domain: Domain, caps: Capabilities) -> None:
@@ -132,13 +133,19 @@ def for_devices(domain: Domain, caps: Capabilities) -> None:
         disks_need(domain, bus, type_)  # type: ignore[arg-type]
     ports = [d for d in (*domain.devices.channels, *domain.devices.consoles) if d.target_type == "virtio"]
     if ports:
-        need(domain, "virtio-serial", (d.address for d in ports))
-    if domain.devices.smartcards:
-        need(domain, "ccid", (d.address for d in domain.devices.smartcards))
+        for port in ports:
+            at = port.address
+            ensure(domain, "virtio-serial", at.controller if isinstance(at, VirtioSerialAddress) else 0)
+    for card in domain.devices.smartcards:
+        ensure(domain, "ccid", card.address.controller if isinstance(card.address, CcidAddress) else 0)
+    scsi_models(domain, caps)
+
+
+def for_hostdevs(domain: Domain) -> None:
+    """Add the SCSI controllers that host devices need."""
     drives = [d.address for d in domain.devices.hostdevs if isinstance(d.address, DriveAddress)]
     if drives:
         need(domain, "scsi", drives)
-    scsi_models(domain, caps)
 
 
 def disks_need(domain: Domain, bus: Bus, type_: str) -> None:
@@ -147,10 +154,9 @@ def disks_need(domain: Domain, bus: Bus, type_: str) -> None:
         need(domain, type_, drives)
 
 
-def need(domain: Domain, type_: str, addresses: Iterable[object]) -> None:
-    """Controllers up to the highest that is named; one if none is."""
-    kinds = (DriveAddress, VirtioSerialAddress, CcidAddress)
-    top = max((a.controller for a in addresses if isinstance(a, kinds)), default=0)
+def need(domain: Domain, type_: str, addresses: Iterable[DriveAddress]) -> None:
+    """Controllers up to the highest that is named."""
+    top = max(a.controller for a in addresses)
     models = [c.model for c in of_type(domain, "scsi") if isinstance(c, ScsiController)] if type_ == "scsi" else []
     for index in range(top + 1):
         ensure(domain, type_, index, **({"model": models[-1]} if models and models[-1] else {}))
@@ -167,6 +173,7 @@ def scsi_models(domain: Domain, caps: Capabilities) -> None:
 def defaults(domain: Domain, caps: Capabilities) -> None:
     """Numbers, the machine's own controllers, models."""
     number(domain)
+    for_hostdevs(domain)
     of_machine(domain, caps)
     scsi_models(domain, caps)
 

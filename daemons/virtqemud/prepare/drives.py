@@ -6,6 +6,8 @@ from splitvirt.xml.devices.disk import Disk
 from splitvirt.xml.devices.hostdev import ScsiHostdev
 from splitvirt.xml.domain import Domain
 
+from ..capabilities import Capabilities
+
 PREFIXES = ("fd", "hd", "vd", "sd", "xvd", "ubd")
 SCSI_SELF = 7  # the unit that is the controller itself
 SCSI_UNITS = 16
@@ -43,7 +45,7 @@ def place(bus: str | None, index: int) -> tuple[int, int, int] | None:
     return None
 
 
-def assign_drives(domain: Domain) -> None:
+def defaults(domain: Domain, caps: Capabilities) -> None:
     """An address for every disk on a drive bus, then for SCSI host devices what is left."""
     for disk in domain.devices.disks:
         if disk.address is None:

@@ -1,13 +1,11 @@
 """PCI addresses: a first pass on a copy finds out which bridges and ports are missing, a second gives the places."""
 
-from splitvirt.api.errors import InternalError
 from splitvirt.xml.address import PciAddress
 from splitvirt.xml.devices.controller import AnyController, PciController, UsbController
 from splitvirt.xml.devices.device import Device
 from splitvirt.xml.domain import Domain
 
 from ...capabilities import Capabilities
-from ..controllers import insert_controller
 from ..machine import has_pcie
 from .chipset import reserve_chipset
 from .connect import AUTO, HOTPLUG, PCI, PCIE, PLUGS
@@ -30,8 +28,10 @@ def assign_pci(domain: Domain, caps: Capabilities) -> None:
     draft = domain.copy()
     space = new_space(draft, caps, growing=True)
     spare(draft, space, buses)
-    for index, bus in enumerate(list(space.buses)):
-        add_controller(domain, space, index, bus)
+    index = 1
+    while index < len(space.buses):  # a bridge that is added needs a place too, which may add another
+        add_controller(domain, space, index)
+        index += 1
     set_options(domain, caps)
     final = new_space(domain, caps, growing=False)
     give_places(domain, final)
@@ -50,6 +50,8 @@ def new_space(domain: Domain, caps: Capabilities, *, growing: bool) -> Space:
         bus = Bus(controller.model or "pci-root", hotplug=controller.hotplug is not False)
         space.set_bus(controller.index or 0, bus)
     pcie = has_pcie(domain)
+    if growing:
+        space.fill("pcie-root-port" if pcie else "pci-bridge")
     for device in in_order(domain):
         if placed(device):
             assert isinstance(device.address, PciAddress)
@@ -99,16 +101,14 @@ def companion(domain: Domain, space: Space, device: UsbController, flags: int) -
     return address
 
 
-def add_controller(domain: Domain, space: Space, index: int, bus: Bus | None) -> None:
-    """Add the controller of a bus that has none."""
-    have = {c.index for c in pci_controllers(domain)}
-    if index in have:
-        return
-    model = bus.model if bus is not None else "pcie-root-port" if has_pcie(domain) else "pci-bridge"
-    if model not in PLUGS:
-        raise InternalError(f"there is no PCI controller with index {index}")
-    made: AnyController = PciController(index=index, model=model)
-    insert_controller(domain, made)
+def add_controller(domain: Domain, space: Space, index: int) -> None:
+    """Add the controller of a bus that has none, and keep a place for it."""
+    bus = space.buses[index]
+    assert bus is not None
+    if all(c.index != index for c in pci_controllers(domain)):
+        made: AnyController = PciController(index=index, model=bus.model)
+        domain.devices.controllers.append(made)
+        space.take(PLUGS[bus.model])
 
 
 def share_slots(domain: Domain) -> None:

@@ -24,7 +24,7 @@ PLUGS = {
     "pci-expander-bus": EXPANDER,
     "pcie-expander-bus": PCIE_EXPANDER,
     "dmi-to-pci-bridge": DMI_BRIDGE,
-    "pcie-to-pci-bridge": PCIE_TO_PCI,
+    "pcie-to-pci-bridge": PCIE_TO_PCI | HOTPLUG,
     "pcie-root-port": ROOT_PORT | AGGREGATE,
     "pcie-switch-upstream-port": UPSTREAM,
     "pcie-switch-downstream-port": DOWNSTREAM,

@@ -52,6 +52,10 @@ class Space:
             self.buses.append(None)
         self.buses[index] = bus
 
+    def fill(self, model: str) -> None:
+        """A bus of the usual kind for every number below the highest that has none."""
+        self.buses = [bus or Bus(model) for bus in self.buses]
+
     def used(self, slot: int, bus: int = 0) -> bool:
         """Whether anything is in a slot."""
         found = self.buses[bus]
