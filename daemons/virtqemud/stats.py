@@ -35,6 +35,12 @@ _MEMORY = {
 class Statistics(Tuning, Disks, Interfaces):
     """All figures of a guest."""
 
+    async def stats(self, stats: int = 0, flags: int = 0) -> list[TypedParam]:
+        """Its part of the bulk statistics (VIR_DOMAIN_STATS_*, 0: all)."""
+        whole: Any = self
+        (record,) = await self.driver.stats([whole], stats, flags)
+        return list(record.params)
+
     async def statistics(self, wanted: int, *, nowait: bool) -> list[TypedParam]:
         """The groups asked for (VIR_DOMAIN_STATS_*); with `nowait` none that QEMU would have to be waited for."""
         # A guest whose monitor is in use by a long call is told of without what only the monitor knows.

@@ -32,8 +32,13 @@ PROGRAM_NAMES = {number: name for name, number in PROGRAMS.items()}
 
 def all_calls() -> list[Call]:
     """Every declared call once, without the older procedures."""
-    found = {(made.program, made.rpc): made for contract in CONTRACTS for made in calls(contract)}
+    found = {(made.program, made.rpc): made for contract in CONTRACTS for made in calls(contract) if made.rpc}
     return list(found.values())
+
+
+def bus_calls() -> list[Call]:
+    """Every declared call that only D-Bus has."""
+    return [made for contract in CONTRACTS for made in calls(contract) if not made.rpc]
 
 
 def facts(wire: Wire) -> str:

@@ -167,6 +167,7 @@ def call(
 ) -> Callable[[M], M]:
     """Declare a call: the libvirt function it stands for, its number, who may make it, and its other names.
 
+    `rpc` 0: libvirt's protocol has no such procedure, and only D-Bus has the call.
     `filter`: the permission that each item of the result must pass to be shown. `dbus`: its method on D-Bus, or `prop`:
     the property that it reads or, with an argument, writes. `off_bus`: parameters that the D-Bus method lacks.
     `high`: it never waits for a guest. `echo`: the wire answers with the object that the call acted on. `sparse`: the

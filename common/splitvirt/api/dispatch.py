@@ -58,6 +58,8 @@ async def perform(root: Any, call: Call, values: Sequence[Any], caller: Caller |
         on = found[0] if call.on_object else root
         if caller is not None and not call.finds:
             await _check(caller, call, on, found)
+        if any(given == [] and value for given, value in zip(found, values, strict=True)):
+            return []  # all that it was to be about is gone; none given would mean all there are
         result = await getattr(on, call.name)(*found[call.on_object :])
         if caller is not None and (call.finds or call.filter):
             result = await _visible(caller, call, result)

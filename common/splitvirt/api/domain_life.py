@@ -8,7 +8,7 @@ from .opaque import Chars
 from .record import Record, wire
 from .rule import CHANGE
 from .shape import Counted, Silent, Zero
-from .types import I32, U8, U16, U32, U64, Bool, Fds, Names2048, OptStr, Params64, Str
+from .types import I32, U8, U16, U32, U64, Bool, Fds, Names2048, OptStr, Params64, ParamsAll, Str
 from .wire import Many
 
 
@@ -194,6 +194,10 @@ class Reading:
     @call("virDomainGetInfo", rpc=16, acl="domain:read")
     async def info(self) -> DomainInfo:
         """Its state, memory in KiB, processors and processor time in nanoseconds."""
+
+    @call("virDomainListGetStats", rpc=0, acl="domain:read", dbus="GetStats")
+    async def stats(self, stats: U32 = 0, flags: U32 = 0) -> ParamsAll:
+        """Its part of the bulk statistics (VIR_DOMAIN_STATS_*, 0: all)."""
 
     @call("virDomainGetControlInfo", rpc=229, acl="domain:read", high=True, dbus="GetControlInfo")
     async def control_info(self, flags: U32 = 0) -> ControlInfo:

@@ -23,6 +23,7 @@ CONTRACTS = (
     ("interface", "Interfaces"),
     ("nwfilter", "NWFilters"),
     ("admin", "Admin"),
+    ("lease", "NetworkPorts"),
 )
 INTRODUCTION = """\
 # Calls and events
@@ -48,17 +49,17 @@ def contracts() -> list[type]:
 
 def page() -> str:
     """The whole page, as Markdown."""
-    shown: set[tuple[int, int]] = set()
+    shown: set[str] = set()
     return "\n".join([INTRODUCTION, *(line for contract in contracts() for line in _chapter(contract, shown))])
 
 
-def _chapter(contract: Any, shown: set[tuple[int, int]]) -> Iterator[str]:
+def _chapter(contract: Any, shown: set[str]) -> Iterator[str]:
     for kind in (contract, *contract.OBJECTS):
         yield f"## {kind.__name__}\n\n{_sentence(kind)}\n"
         own = [made for made in calls(contract) if made.on is kind]
         yield CALL_HEAD
-        yield from (_call(made) for made in own if (made.program, made.rpc) not in shown)
-        shown |= {(made.program, made.rpc) for made in own}
+        yield from (_call(made) for made in own if made.api not in shown)
+        shown |= {made.api for made in own}
         told = [one for one in events(contract) if one.on is kind]
         if told:
             yield f"\n{EVENT_HEAD}"
@@ -72,7 +73,7 @@ def _call(made: Call) -> str:
         _sentence(made),
         f"`{made.api}`",
         _number(made),
-        "<br>".join([*map(_rule, made.rules), *([f"shows `{made.filter}`"] if made.filter else [])]),
+        "<br>".join([*map(_rule, made.rules), *([f"shows `{made.filter}`"] if made.filter else [])]) or "admin socket",
         _bus(made),
     ]
     return _row(cells)
@@ -83,7 +84,7 @@ def _event(one: Event) -> str:
         f"`{one.name}({', '.join(name for name, _ in one.fields)})`",
         _sentence(one),
         "by name" if one.id < 0 else str(one.id),
-        f"{_program(one.program)}{one.rpc}" + (f"; older {one.older}" if one.older else ""),
+        f"{_program(one.program)}{one.rpc or 'D-Bus only'}" + (f"; older {one.older}" if one.older else ""),
         f"`{one.dbus}` {_signature(made for _, made in one.bus_fields)}".strip() if one.dbus else "",
     ]
     return _row(cells)
@@ -96,7 +97,7 @@ def _row(cells: list[str]) -> str:
 def _sentence(made: Any) -> str:
     """The first sentence of a docstring, on one line."""
     text = " ".join((made.doc if isinstance(made, (Call, Event)) else made.__doc__).split())
-    return str(text).replace("*", "\\*")
+    return str(text).replace("*", "\\*").replace("<", "\\<")
 
 
 def _stream(made: Call) -> str:
@@ -104,6 +105,8 @@ def _stream(made: Call) -> str:
 
 
 def _number(made: Call) -> str:
+    if not made.rpc:
+        return "D-Bus only"
     older = ", ".join(str(one.rpc) for one in made.older)
     return f"{_program(made.program)}{made.rpc}" + (f"; older {older}" if older else "")
 

@@ -19,7 +19,7 @@ from splitvirt.api.program import QEMU, REMOTE
 from splitvirt.api.record import Layout, wire
 from splitvirt.api.stream import Stream
 from splitvirt.api.types import I32, U32, OptStr
-from splitvirt.api.wire import Optional
+from splitvirt.api.wire import Optional, Reader
 
 from . import keepalive
 from .events import FAMILIES
@@ -97,6 +97,8 @@ class Session:
             return await self._invoke_stream(link, call, values, bytes(payload), stream)
         fds = [os.dup(fd) for fd in payload.fds]
         reply = await link.request(call.program, call.rpc, payload, fds, self.timeout)
+        if call.echo and call.answer:  # what the server says of the object now: its number changes with a start
+            vars(values[0]).update(vars(call.answer[0].unpack(Reader(reply.payload, (), self.adopt))))
         return self._result(call, reply)
 
     async def _invoke_stream(self, link: Link, call: Call, values: list[Any], payload: bytes, near: Stream) -> Any:
@@ -195,6 +197,7 @@ class RemoteHub(Hub):
         for one in new - self._wanted:
             self._wanted.add(one)
             task = asyncio.get_running_loop().create_task(self._ask(one))
+            task.add_done_callback(_note_failure)
             self._asked[one.program, one.rpc] = task
         return super().subscribe(listener, event, subject)
 
@@ -236,10 +239,16 @@ class RemoteHub(Hub):
         self.emit(event, subject, *values)
 
 
+def _note_failure(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.debug("asking for an event failed: %s", error)
+
+
 @functools.cache
 def stand_in(kind: Any, contract: Any) -> type:
     """A subclass of a declared class whose calls travel over `self._session`."""
-    found = {call.name: _method(call, getattr(kind, call.name)) for call in calls(contract) if call.on is kind}
+    own = [call for call in calls(contract) if call.on is kind and call.rpc]
+    found = {call.name: _method(call, getattr(kind, call.name)) for call in own}
     return type(f"Remote{kind.__name__}", (kind,), found | {"__doc__": kind.__doc__})
 
 

@@ -29,7 +29,7 @@ def programs_of(offers: Mapping[type, Any], routes: "Routes | None" = None) -> P
     for contract, root in offers.items():
         events.procedures(programs, contract, root)
         for declared in calls(contract):
-            for call in (declared, *declared.older):
+            for call in (declared, *declared.older) if declared.rpc else ():
                 programs.setdefault(call.program, {}).setdefault(call.rpc, _procedure(root, call))
     if routes is not None:
         routes.procedures(programs)

@@ -176,6 +176,7 @@ async def test_of_a_list_of_objects_those_that_are_there() -> None:
     wanted = [ref(street.houses[1]), Ref(Domain, {"name": "x", "uuid": UUID(int=5), "id": 5})]
     told = await perform(street, one(Hypervisor, "stats"), [wanted, 0, 0], Person())
     assert [item.domain for item in told] == street.houses[1:]
+    assert await perform(street, one(Hypervisor, "stats"), [wanted[1:], 0, 0], Person()) == []
 
 
 async def test_new_objects_are_asked_about_by_their_xml() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.declared import CONTRACTS, PROGRAM_NAMES, all_calls, facts, same
+from support.declared import CONTRACTS, PROGRAM_NAMES, all_calls, bus_calls, facts, same
 
 from splitvirt.api import constants
 from splitvirt.api.call import Call
@@ -118,13 +118,12 @@ def test_event_numbers() -> None:
 
 
 NOT_OURS = {
-    ("org.libvirt.Domain", "GetStats"): "the bulk statistics of one domain: the D-Bus package makes it of `stats`",
     ("org.libvirt.Domain", "MigrateToURI3"): "a client's dance over two connections, with no procedure of its own",
 }
 
 
 def bus_methods() -> dict[tuple[str, str], Call]:
-    return {(made.on.BUS if made.dbus else "", made.dbus): made for made in CALLS if made.dbus}  # type: ignore[attr-defined]
+    return {(made.on.BUS if made.dbus else "", made.dbus): made for made in [*CALLS, *bus_calls()] if made.dbus}  # type: ignore[attr-defined]
 
 
 def test_methods_of_libvirt_dbus() -> None:
