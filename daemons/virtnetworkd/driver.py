@@ -91,6 +91,8 @@ class NetworkDriver(api.Networks):
             made = VirtualNetwork(self, net)
             made.kept = net
             self.registry.add(made)
+            if "<uuid>" not in text:  # as in the default network's file: the one that was made up has to stay
+                self.folder.save(name, net.to_xml(inactive=True))
         except (VirtError, KeyError) as error:
             log.error("network %s is not read: %s", name, error)
 
@@ -271,16 +273,17 @@ class NetworkDriver(api.Networks):
         return [net for net in self.registry if (net.kept or net.live) and self._listed(net, flags)]
 
     def _listed(self, net: VirtualNetwork, flags: int) -> bool:
+        kept = net.kept is not None
         groups = (
-            (c.VIR_CONNECT_LIST_NETWORKS_ACTIVE, c.VIR_CONNECT_LIST_NETWORKS_INACTIVE, lambda: net.active),
-            (c.VIR_CONNECT_LIST_NETWORKS_PERSISTENT, c.VIR_CONNECT_LIST_NETWORKS_TRANSIENT, lambda: bool(net.kept)),
+            (c.VIR_CONNECT_LIST_NETWORKS_ACTIVE, c.VIR_CONNECT_LIST_NETWORKS_INACTIVE, net.active),
+            (c.VIR_CONNECT_LIST_NETWORKS_PERSISTENT, c.VIR_CONNECT_LIST_NETWORKS_TRANSIENT, kept),
             (
                 c.VIR_CONNECT_LIST_NETWORKS_AUTOSTART,
                 c.VIR_CONNECT_LIST_NETWORKS_NO_AUTOSTART,
-                lambda: net.kept is not None and self.folder.autostart(net.name),
+                kept and self.folder.autostart(net.name),
             ),
         )
-        return all(not flags & (yes | no) or flags & (yes if test() else no) for yes, no, test in groups)
+        return all(not flags & (yes | no) or bool(flags & (yes if it else no)) for yes, no, it in groups)
 
     async def type(self) -> str:
         return "network"

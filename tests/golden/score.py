@@ -1,6 +1,7 @@
 """How much of libvirtd's behaviour we have: `python -m golden.score KIND [--case NAME] [--kind roundtrip]`.
 
-KIND is domain-xml, lxc-xml, kept (libvirtd's answers of both, read and written back) or domain-argv.
+KIND is domain-xml, lxc-xml, kept (libvirtd's answers of both, read and written back), domain-argv, network-xml or
+network-conf.
 """
 
 import argparse
@@ -16,6 +17,8 @@ JUDGES = {
     "lxc-xml": ("golden.domain_xml", "kept", ("lxc-xml",)),
     "kept": ("golden.domain_xml", "kept", ("domain-xml", "lxc-xml")),
     "domain-argv": ("golden.argv", "judge", ("domain-argv",)),
+    "network-xml": ("golden.network", "judge", ("network-xml",)),
+    "network-conf": ("golden.network", "served", ("network-conf",)),
 }
 """Kind: module and function that judge one case (None when it is right), and the files of cases."""
 
