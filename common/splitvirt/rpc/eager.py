@@ -5,6 +5,8 @@ some 6 for one that is scheduled), and one that awaits goes on as the ordinary t
 `current_task` and cancellation work in its first step too. Python 3.12 has this as `Task(eager_start=True)`.
 """
 
+from __future__ import annotations  # those of the inner function would be worked out at every call
+
 import asyncio
 import sys
 from collections.abc import Callable, Coroutine

@@ -217,7 +217,9 @@ class Peer:
         """The connection is closed: let go of all it held. Calls under way go on."""
         self.closed = True
         self.keepalive.stop()
-        if reason is not None:
+        if isinstance(reason, BrokenPipeError | ConnectionResetError):
+            log.debug("%s left without a word: %s", self.name, reason)
+        elif reason is not None:
             log.warning("%s dropped: %s", self.name, reason)
         for stream in list(self.streams.values()):
             stream.lost()

@@ -56,6 +56,7 @@ class Server:
         self.accepting = True
         self.on_change: list[Callable[[], object]] = []  # a client came, authenticated or left
         self.refused = 0
+        self._loop = asyncio.get_running_loop()
         self._numbers = itertools.count(1)
         self._listeners: list[Listener] = []
         self._running: set[asyncio.Future[Any]] = set()
@@ -172,7 +173,7 @@ class Server:
             self._waiting.append((peer, procedure, message))
 
     def _start(self, peer: Peer, procedure: Procedure, message: Message) -> None:
-        task = eager.start(peer.answer(procedure, message), asyncio.get_running_loop())
+        task = eager.start(peer.answer(procedure, message), self._loop)
         if task.done():
             self._ended(peer, procedure)
         else:
@@ -194,7 +195,7 @@ class Server:
 
     def keep_running(self, coroutine: Coroutine[Any, Any, Any]) -> None:
         """Run something to its end, also past the client it is for; `close` waits for it."""
-        work = asyncio.get_running_loop().create_task(coroutine)
+        work = self._loop.create_task(coroutine)
         self._running.add(work)
         work.add_done_callback(self._kept)
 
@@ -235,7 +236,7 @@ class Server:
         while self._waiting and self._busy < self.limits.max_workers:
             self._busy += 1
             peer, procedure, message = self._waiting.popleft()
-            asyncio.get_running_loop().call_soon(self._start, peer, procedure, message)
+            self._loop.call_soon(self._start, peer, procedure, message)
 
     # -- the end ---------------------------------------------------------------------------------------------------
 
@@ -265,7 +266,7 @@ class Server:
 
     async def _wait_idle(self, seconds: float) -> None:
         if (self._running or self._waiting) and seconds > 0:
-            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            waiter: asyncio.Future[None] = self._loop.create_future()
             self._idle.append(waiter)
             await asyncio.wait([waiter], timeout=seconds)
 

@@ -96,7 +96,9 @@ async def test_a_daemon(tmp_path: Path) -> None:
     await server.listen(tmp_path / "sock")
     hypervisor = await connect(f"qemu+unix:///system?socket={tmp_path}/sock")
     (domain,) = await hypervisor.domains()
+    assert domain.id == -1
     await domain.create()
+    assert domain.id == 1
     assert await domain.is_active()
     assert (await domain.info()).vcpus == 1
     assert await hypervisor.uri() == "qemu:///system"
