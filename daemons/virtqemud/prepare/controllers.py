@@ -49,7 +49,9 @@ def sort(domain: Domain) -> None:
 
 def rank(controller: AnyController) -> tuple[int, bool]:
     """Those without a number first."""
-    return -1 if controller.index is None else controller.index, getattr(controller, "master", None) is not None
+    if controller.index is None:
+        return -1, False
+    return controller.index, getattr(controller, "master", None) is not None
 
 
 def ensure(domain: Domain, type_: str, index: int, **values: Any) -> None:

@@ -4,7 +4,7 @@ from splitvirt.api.errors import InternalError, XMLError
 from splitvirt.xml.address import PciAddress, PciPlace, spell_pci
 
 from . import connect
-from .connect import BUSES, PCI, PCI_BRIDGE, PCIE, UPSTREAM
+from .connect import BUSES, PCI, PCI_BRIDGE, PCIE, PCIE_TO_PCI, UPSTREAM
 
 
 class Bus:
@@ -135,7 +135,7 @@ class Space:
         """Add buses of the kind that takes such a device; the index of the last. Raises InternalError for others."""
         if flags & (PCI | PCI_BRIDGE):
             self.add_bridges(count)
-        elif flags & (PCIE | UPSTREAM):
+        elif flags & (PCIE | UPSTREAM | PCIE_TO_PCI):
             self.add("pcie-root-port", count)
         else:
             raise InternalError(
