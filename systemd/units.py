@@ -82,9 +82,9 @@ ProtectControlGroups=yes
 ProtectKernelModules=yes
 DevicePolicy=closed
 DeviceAllow=/dev/net/tun rw
-RestrictNamespaces=net mnt
+RestrictNamespaces=yes
 RestrictAddressFamilies=AF_UNIX AF_NETLINK AF_INET AF_INET6 AF_PACKET
-SystemCallFilter=@system-service @mount pidfd_getfd
+SystemCallFilter=@system-service
 SystemCallErrorNumber=EPERM
 """
 )
@@ -102,7 +102,7 @@ DAEMONS = (
         NETWORK_SANDBOX,
         after="network.target firewalld.service nftables.service",
         capabilities="CAP_NET_ADMIN CAP_NET_RAW CAP_NET_BIND_SERVICE CAP_SETUID CAP_SETGID CAP_SETPCAP CAP_CHOWN "
-        "CAP_DAC_OVERRIDE CAP_FOWNER CAP_KILL CAP_SYS_PTRACE CAP_SYS_ADMIN",
+        "CAP_DAC_OVERRIDE CAP_FOWNER CAP_KILL",
     ),
 )
 

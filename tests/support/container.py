@@ -21,7 +21,9 @@ class Container:
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def run(self, *command: str, user: str = "", timeout: float = 60, **given: object) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *command: str, user: str = "", timeout: float = 60, **given: object
+    ) -> subprocess.CompletedProcess[str]:
         """Run a command in it, as root or as `user`; the output is kept as text, the status is not looked at."""
         as_user = ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups", "--reset-env"] if user else []
         return subprocess.run(
@@ -32,7 +34,9 @@ class Container:
     def ok(self, *command: str, user: str = "", timeout: float = 60) -> str:
         """Run a command that has to succeed; its output."""
         done = self.run(*command, user=user, timeout=timeout)
-        assert done.returncode == 0, f"{' '.join(command)}: {done.returncode}\n{done.stdout}{done.stderr}\n{self.journal()}"
+        assert done.returncode == 0, (
+            f"{' '.join(command)}: {done.returncode}\n{done.stdout}{done.stderr}\n{self.journal()}"
+        )
         return done.stdout
 
     def shell(self, script: str, *, user: str = "", timeout: float = 60) -> str:

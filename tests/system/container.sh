@@ -22,20 +22,24 @@ MASKED="postgresql libvirtd.service libvirtd.socket libvirtd-ro.socket libvirtd-
 die() { echo "container.sh: $*" >&2; exit 125; }
 hierarchies() { for h in $V1 systemd unified; do [ -d "/sys/fs/cgroup/$h" ] && echo "$h"; done; }
 
-join() { # put this shell into the container's cgroups, below $2
-  local h d file
+join() { # put this shell into the container's cgroups, below $2; its systemd removes those that it finds empty
+  local h i
   for h in $(hierarchies); do
-    d=/sys/fs/cgroup/$h/splitvirt-$1$2
-    mkdir -p "$d" || die "cannot make cgroup $d"
-    if [ "$h" = cpuset ]; then
-      for file in cpuset.cpus cpuset.mems; do
-        [ -n "$(tr -d '\n' < "/sys/fs/cgroup/cpuset/splitvirt-$1/$file")" ] ||
-          cat "/sys/fs/cgroup/cpuset/$file" > "/sys/fs/cgroup/cpuset/splitvirt-$1/$file"
-        [ -z "$2" ] || cat "/sys/fs/cgroup/cpuset/splitvirt-$1/$file" > "$d/$file"
-      done
-    fi
-    echo $BASHPID > "$d/cgroup.procs" || die "cannot join cgroup $d"
+    for i in $(seq 50); do enter_cgroup "$h" "$1" "$2" 2>/dev/null && continue 2; done
+    die "cannot join cgroup $h/splitvirt-$1$2"
   done
+}
+
+enter_cgroup() {
+  local top=/sys/fs/cgroup/$1 d=/sys/fs/cgroup/$1/splitvirt-$2$3 file
+  mkdir -p "$d" || return 1
+  if [ "$1" = cpuset ]; then
+    for file in cpuset.cpus cpuset.mems; do
+      [ -n "$(tr -d '\n' < "$top/splitvirt-$2/$file")" ] || cat "$top/$file" > "$top/splitvirt-$2/$file"
+      [ -z "$3" ] || cat "$top/splitvirt-$2/$file" > "$d/$file"
+    done
+  fi
+  echo $BASHPID > "$d/cgroup.procs"
 }
 
 start() {

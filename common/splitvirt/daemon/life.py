@@ -26,6 +26,7 @@ from splitvirt.daemon.config import Config
 from splitvirt.daemon.log import Log
 from splitvirt.daemon.main import VERSION, Options, Service, load
 from splitvirt.daemon.notify import Notifier, passed_fds
+from splitvirt.daemon.story import tell
 from splitvirt.host.paths import Layout
 from splitvirt.rpc.forward import Route, Routes
 from splitvirt.rpc.limits import Limits
@@ -89,6 +90,7 @@ class Daemon:
         stack.callback(sockets.close, listeners)
         self.driver = await self.service.open(self.layout, self.config)
         stack.push_async_callback(self.driver.close)
+        self.driver.events.subscribe(tell)
         await self._open_servers(listeners)
         await self._join_bus()
 

@@ -1,0 +1,140 @@
+"""Daemons that start at the first call, leave when idle, and lose no call on the way: on a real systemd and bus."""
+
+import re
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from support.container import SCRIPT, TOP, Container
+
+pytestmark = pytest.mark.long
+
+
+def state(host: Container, unit: str) -> str:
+    return host.run("systemctl", "is-active", unit).stdout.strip()
+
+
+def stop(host: Container, *daemons: str) -> None:
+    """Stop the daemons; their sockets stay."""
+    host.ok("systemctl", "stop", *(f"{d}.service" for d in daemons))
+
+
+def test_the_first_call_on_a_socket_starts_the_daemon(host: Container) -> None:
+    stop(host, "virtqemud")
+    host.ok("virsh", "-c", "qemu:///system", "list", "--all")
+    assert state(host, "virtqemud.service") == "active"
+
+
+def test_the_read_only_and_the_admin_socket_start_it_as_well(host: Container) -> None:
+    stop(host, "virtqemud")
+    assert "QEMU" in host.ok("virsh", "-r", "-c", "qemu:///system", "version")
+    stop(host, "virtqemud")
+    assert "virtqemud" in host.ok("virt-admin", "-c", "virtqemud:///system", "srv-list")
+
+
+def test_the_first_call_on_the_bus_starts_the_daemon(host: Container) -> None:
+    stop(host, "virtnetworkd")
+    listed = host.ok("busctl", "call", "org.splitvirt.virtnetworkd", "/org/libvirt/Network", "org.libvirt.Connect",
+                     "ListNetworks", "u", "0")  # fmt: skip
+    assert listed.startswith("ao 1 ")
+    assert state(host, "virtnetworkd.service") == "active"
+
+
+def test_networks_start_by_way_of_the_qemu_daemon(host: Container) -> None:
+    stop(host, "virtqemud", "virtnetworkd")
+    host.ok("virsh", "-c", "qemu:///system", "net-start", "default")
+    assert re.search(r"default +active", host.ok("virsh", "-c", "qemu:///system", "net-list"))
+    stop(host, "virtnetworkd")
+    assert "virbr0" in host.ok("ip", "link", "show", "virbr0"), "stopping the daemon took the network down"
+    host.ok("virsh", "-c", "network:///system", "net-destroy", "default")
+
+
+def test_a_guest_outlives_restart_and_crash_of_its_daemon(host: Container) -> None:
+    virsh = ("virsh", "-c", "qemu:///system")
+    host.ok(*virsh, "define", "/srv/demo.xml")
+    host.ok(*virsh, "start", "demo")
+    try:
+        pid = host.ok("pgrep", "-f", "guest=demo").split()[0]
+        for end in (("restart",), ("kill", "--signal=KILL", "--kill-who=main")):
+            host.ok("systemctl", *end, "virtqemud.service")
+            assert host.ok(*virsh, "domstate", "demo").strip() == "running"
+            assert host.ok("pgrep", "-f", "guest=demo").split()[0] == pid
+        told = host.ok("journalctl", "--no-pager", "SPLITVIRT_DOMAIN=demo")
+        assert "demo" in told
+    finally:
+        host.run(*virsh, "destroy", "demo")
+        host.run(*virsh, "undefine", "demo")
+
+
+def test_it_leaves_when_idle_and_comes_back(host: Container) -> None:
+    stop(host, "virtqemud")
+    host.ok("virsh", "-c", "qemu:///system", "list")
+    host.ok("virt-admin", "-c", "virtqemud:///system", "daemon-timeout", "--timeout", "1")
+    deadline = time.monotonic() + 15
+    while state(host, "virtqemud.service") == "active" and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert state(host, "virtqemud.service") == "inactive"
+    assert state(host, "virtqemud.socket") == "active"
+    host.ok("virsh", "-c", "qemu:///system", "list")
+
+
+_CALLS = """
+import subprocess, sys
+failed = 0
+for n in range(int(sys.argv[1])):
+    if n % 2:
+        command = ["virsh", "-q", "-c", "qemu:///system", "list", "--all"]
+    else:
+        command = ["busctl", "call", "org.splitvirt.virtqemud", "/org/libvirt/QEMU", "org.libvirt.Connect", "ListDomains", "u", "0"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    if done.returncode:
+        failed += 1
+        print(command[0], done.stderr.strip(), flush=True)
+print("failed", failed)
+"""  # noqa: E501
+
+
+def test_500_calls_across_50_restarts_and_idle_exits_lose_none(host: Container) -> None:
+    """Several clients call without a pause, on sockets and on the bus, while the daemon goes again and again."""
+    host.write("/srv/calls.py", _CALLS)
+    clients = [
+        subprocess.Popen(
+            [str(SCRIPT), "exec", host.name, "python3", "/srv/calls.py", "125"], stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(4)
+    ]
+    said: list[str] = []
+    readers = [threading.Thread(target=lambda c=c: said.append(c.communicate(timeout=280)[0])) for c in clients]
+    for reader in readers:
+        reader.start()
+    for n in range(50):
+        if n % 2:
+            host.ok("systemctl", "restart", "virtqemud.service")
+        else:  # what an idle exit is: the daemon goes by itself, and nobody but a caller starts it
+            host.ok("systemctl", "kill", "--kill-who=main", "--signal=TERM", "virtqemud.service")
+        time.sleep(0.05)
+    for reader in readers:
+        reader.join(300)
+    assert said == ["failed 0\n"] * 4, host.journal()
+
+
+def test_units_and_policies_are_current() -> None:
+    subprocess.run(["python3", str(TOP / "systemd/units.py"), "--check"], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_systemd_finds_nothing_wrong_with_the_units(host: Container) -> None:
+    units = [str(path.name) for path in sorted(Path(TOP / "systemd/system").iterdir())]
+    verified = host.run("systemd-analyze", "verify", "--man=no", *units)
+    ours = [line for line in verified.stderr.splitlines() if "virt" in line]
+    assert not ours, ours
+
+
+@pytest.mark.parametrize(("unit", "most"), [("virtqemud.service", 8.5), ("virtnetworkd.service", 3.9)])
+def test_exposure(host: Container, unit: str, most: float) -> None:
+    """What `systemd-analyze security` makes of the sandbox; a guest's host cannot do without much."""
+    said = host.run("systemd-analyze", "security", "--no-pager", unit).stdout
+    found = re.search(r"Overall exposure level for \S+: ([\d.]+)", said)
+    assert found, said
+    assert float(found[1]) <= most, said
