@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .errors import InvalidArg, RPCError
-from .wire import COUNT, Bus, Payload, Reader, String, Wire, counted
+from .wire import COUNT, Bus, Payload, Reader, String, Wire, bounded, counted
 
 
 class Opaque(Wire):
@@ -23,7 +23,7 @@ class Opaque(Wire):
         return data.opaque(self.limit)
 
     def from_bus(self, value: Any, bus: Bus) -> bytes:
-        return bytes(value)
+        return bytes(bounded(value, self.limit))
 
     def parse(self, text: str) -> bytes:
         try:
@@ -85,16 +85,15 @@ class Bitmap(Wire):
         return self.read(data.opaque(self.limit))
 
     def from_bus(self, value: Any, bus: Bus) -> list[bool]:
-        return list(value)
+        return list(bounded(value, self.limit * 8))
 
     def parse(self, text: str) -> list[bool]:
         chosen: set[int] = set()
-        for part in text.split(","):
+        for part in filter(None, text.split(",")):
             low, _, high = part.partition("-")
-            try:
-                chosen.update(range(int(low), min(int(high or low), self.limit * 8) + 1))
-            except ValueError:
-                raise InvalidArg(f"'{text}' is not a list of processors like 0-3,5") from None
+            if not (low.isdecimal() and (high or low).isdecimal() and int(low) <= int(high or low) < self.limit * 8):
+                raise InvalidArg(f"'{text}' is not a list of processors like 0-3,5")
+            chosen.update(range(int(low), int(high or low) + 1))
         return [number in chosen for number in range(max(chosen, default=-1) + 1)]
 
     def text(self, value: Any) -> str:

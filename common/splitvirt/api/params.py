@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol
 
 from . import constants as c
 from .errors import InvalidArg, RPCError
-from .wire import COUNT, STRING_MAX, Bus, Payload, Reader, Wire, counted
+from .wire import COUNT, STRING_MAX, Bus, Payload, Reader, Wire, bounded, counted
 
 # kind: the struct form, the D-Bus signature
 FORMS = {
@@ -125,7 +125,7 @@ class Params(Wire):
         }
 
     def from_bus(self, value: Any, bus: Bus) -> list[TypedParam]:
-        return [self._of_variant(name, item) for name, item in value.items()]
+        return [self._of_variant(name, item) for name, item in bounded(value, self.limit).items()]
 
     def _of_variant(self, name: str, item: "Variant") -> TypedParam:
         if item.signature not in KINDS:

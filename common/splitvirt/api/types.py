@@ -19,7 +19,7 @@ U16 = Annotated[int, Number("unsigned short", "q", "I", 0, 65535)]
 # Those that libvirt-dbus shows as another type.
 Size = Annotated[int, Number("unsigned int", "t", "I", 0, 2**32 - 1)]
 Count = Annotated[int, Number("int", "u", "i", -(2**31), 2**31 - 1)]
-Seconds = Annotated[int, Number("hyper", "t", "q", -(2**63), 2**63 - 1)]
+Seconds = Annotated[int, Number("hyper", "t", "q", 0, 2**63 - 1)]
 PoolState = Annotated[int, Number("unsigned char", "i", "I", 0, 255)]
 VolType = Annotated[int, Number("char", "i", "i", -128, 127)]
 Bool = Annotated[bool, Boolean()]

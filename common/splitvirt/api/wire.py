@@ -88,6 +88,13 @@ class Reader:
             raise RPCError(f"Unable to decode message payload: {len(self.data)} bytes where {self.at} were expected")
 
 
+def bounded(value: Any, limit: int) -> Any:
+    """A list, mapping or bytes that came over D-Bus. InvalidArg when it is longer than `limit`."""
+    if len(value) > limit:
+        raise InvalidArg(f"{len(value)} items where {limit} are allowed")
+    return value
+
+
 def counted(data: bytes, limit: int, out: Payload) -> None:
     """Write bytes with their count, padded to four."""
     if len(data) > limit:
@@ -151,13 +158,18 @@ class Number(Wire):
     def to_bus(self, value: Any, bus: Bus) -> Any:
         return value & 0xFFFFFFFF if self.dbus == "u" else value
 
+    def from_bus(self, value: Any, bus: Bus) -> Any:
+        return self._checked(value)
+
     def parse(self, text: str) -> Any:
         try:
-            value = float(text) if self.form == "d" else int(text, 0)
+            return self._checked(float(text) if self.form == "d" else int(text, 0))
         except ValueError:
             raise InvalidArg(f"'{text}' is not a number") from None
+
+    def _checked(self, value: Any) -> Any:
         if not self.low <= value <= self.high:
-            raise InvalidArg(f"{text} is not between {self.low} and {self.high}")
+            raise InvalidArg(f"{value} is not between {self.low} and {self.high}")
         return value
 
 
@@ -277,7 +289,7 @@ class Many(Wire):
         return [self.of.to_bus(item, bus) for item in value]
 
     def from_bus(self, value: Any, bus: Bus) -> list[Any]:
-        return [self.of.from_bus(item, bus) for item in value]
+        return [self.of.from_bus(item, bus) for item in bounded(value, self.limit)]
 
     def parse(self, text: str) -> list[Any]:
         return [self.of.parse(item) for item in text.split(",")] if text else []
@@ -303,6 +315,9 @@ class Pairs(Wire):
 
     def unpack(self, data: Reader) -> dict[Any, Any]:
         return {self.key.unpack(data): self.value.unpack(data) for _ in range(data.count(self.limit))}
+
+    def from_bus(self, value: Any, bus: Bus) -> dict[Any, Any]:
+        return dict(bounded(value, self.limit))
 
     def text(self, value: Any) -> str:
         return "\n".join(f"{key}: {item}" for key, item in value.items())

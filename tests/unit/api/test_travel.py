@@ -24,7 +24,7 @@ from splitvirt.api.wire import Many, Payload, Reader, String, Wire
 CALLS = all_calls()
 BY_NAME = {(made.on.__name__, made.name): made for made in CALLS}
 EVENT_LIST = [one for contract in CONTRACTS for one in events(contract)]
-QUICK = settings(max_examples=6, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+QUICK = settings(max_examples=4, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 
 
 def arguments(made: Call) -> st.SearchStrategy[tuple[Any, ...]]:
