@@ -90,10 +90,11 @@ class Bitmap(Wire):
     def parse(self, text: str) -> list[bool]:
         chosen: set[int] = set()
         for part in filter(None, text.split(",")):
-            low, _, high = part.partition("-")
-            if not (low.isdecimal() and (high or low).isdecimal() and int(low) <= int(high or low) < self.limit * 8):
+            low, dash, high = part.partition("-")
+            high = high if dash else low
+            if not (low.isdecimal() and high.isdecimal() and int(low) <= int(high) < self.limit * 8):
                 raise InvalidArg(f"'{text}' is not a list of processors like 0-3,5")
-            chosen.update(range(int(low), int(high or low) + 1))
+            chosen.update(range(int(low), int(high) + 1))
         return [number in chosen for number in range(max(chosen, default=-1) + 1)]
 
     def text(self, value: Any) -> str:
