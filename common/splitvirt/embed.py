@@ -149,6 +149,8 @@ class Exposure:
         from splitvirt.rpc.forward import Route, Routes
         from splitvirt.rpc.server import Server
 
+        if not path.is_absolute():
+            raise SystemError_(f"the socket's path must be absolute, not '{path}'")
         if not socket_path_fits(path):
             raise SystemError_(f"{path} is longer than a socket's path may be ({SOCKET_PATH_MAX} bytes): give another")
         shared = {"network": Route(str(Layout.system().socket("virtnetworkd")), "network:///system")}

@@ -6,6 +6,7 @@ import asyncio
 import functools
 import logging
 import os
+import shutil
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -27,6 +28,7 @@ from splitvirt.api.errors import (
 from splitvirt.api.event import Hub
 from splitvirt.host.paths import Layout
 from splitvirt.host.process import Launcher, Lifetime
+from splitvirt.store.files import sweep_temporary
 from splitvirt.store.folder import ConfigFolder
 from splitvirt.store.lock import OwnerLock, Taken
 from splitvirt.store.registry import Registry
@@ -116,10 +118,12 @@ class QemuDriver(HostCalls, Listing):
             raise SystemError_(f"cannot use {error.filename}: {error.strerror}", domain=QEMU) from error
         try:
             self._load()
+            sweep_temporary(self.places.state)
             if any(self.places.state.glob("*.status")):
                 from .adoption import adopt_all
 
                 await adopt_all(self)
+            self._sweep()
         except BaseException:
             self._lock.release()
             raise
@@ -156,8 +160,7 @@ class QemuDriver(HostCalls, Listing):
         if self._exposure is None:
             self._exposure = Exposure(Hypervisor, self, "QEMU")
         own = self.layout.socket("virtqemud", "ro" if read_only else "")
-        where = own if path is None else Path(path).absolute()
-        return await self._exposure.open(where, read_only=read_only)
+        return await self._exposure.open(own if path is None else Path(path), read_only=read_only)
 
     async def _end(self, guest: QemuDomain) -> None:
         try:
@@ -191,6 +194,14 @@ class QemuDriver(HostCalls, Listing):
                     self.guests.add(QemuDomain(self, config, persistent=True))
             except (VirtError, KeyError) as error:
                 log.error("%s is not loaded: %s", self.folder.path(name), error)
+
+    def _sweep(self) -> None:
+        """Clear away folders of runs that ended unseen. Below a root of our own alone: elsewhere others have theirs."""
+        if self.layout.root is not None:
+            used = {guest.places.folder.name for guest in self.guests.active()}
+            for folder in self.places.lib.glob("domain-*"):
+                if folder.name not in used:
+                    shutil.rmtree(folder, ignore_errors=True)
 
     async def _autostart(self) -> None:
         for guest in self.guests:

@@ -15,7 +15,8 @@ DEADLINE = 30.0
 class JobLock:
     """The turn to change one domain. Reads do not take it."""
 
-    def __init__(self) -> None:
+    def __init__(self, deadline: float = DEADLINE) -> None:
+        self.deadline = deadline
         self._lock = asyncio.Lock()
         self.holder = ""
         self.since = 0.0
@@ -31,10 +32,10 @@ class JobLock:
         return time.monotonic() - self.since if self.busy else 0.0
 
     @asynccontextmanager
-    async def hold(self, what: str, *, deadline: float = DEADLINE) -> AsyncIterator[None]:
+    async def hold(self, what: str) -> AsyncIterator[None]:
         """Take the turn for a call named `what`. Raises Timeout, naming who has it, after `deadline` seconds."""
         try:
-            async with asyncio.timeout(deadline):
+            async with asyncio.timeout(self.deadline):
                 await self._lock.acquire()
         except TimeoutError:
             raise Timeout(

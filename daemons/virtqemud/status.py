@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from splitvirt.store.files import sweep_temporary, write_volatile
+from splitvirt.store.files import write_volatile
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,6 @@ def load_all(folder: Path) -> Iterator[tuple[Path, Status]]:
     """Every record in a folder; one that cannot be read is logged and left."""
     if not folder.is_dir():
         return
-    sweep_temporary(folder)
     for path in sorted(folder.glob("*.status")):
         try:
             kept: dict[str, Any] = json.loads(path.read_text())

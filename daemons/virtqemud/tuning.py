@@ -308,8 +308,8 @@ class Tuning(DomainBase):
         return [IOThread(thread.id, _as_map(pins.get(thread.id))) for thread in config.iothreadids]
 
     async def scheduler_type(self) -> SchedulerType:
-        """The kernel's; no parameters can be set without a cgroup of the guest's own."""
-        return SchedulerType("posix", 0)
+        """The kernel's own, and how many parameters there are."""
+        return SchedulerType("posix", 9)
 
     async def scheduler_params(self, flags: int = 0) -> list[TypedParam]:
         """Shares and bandwidth as configured."""

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -66,8 +67,12 @@ class Heard:
 
     async def until(self, event: int, seconds: float = 20.0) -> None:
         """Wait for a lifecycle event."""
+        await self.when(lambda: any(kind == event for kind, _ in self.lifecycle()), seconds)
+
+    async def when(self, true: Callable[[], bool], seconds: float = 20.0) -> None:
+        """Wait until an event has made something true."""
         async with asyncio.timeout(seconds):
-            while not any(kind == event for kind, _ in self.lifecycle()):
+            while not true():
                 self._changed.clear()
                 await self._changed.wait()
 

@@ -124,7 +124,7 @@ async def test_a_recycled_pid_is_never_taken_for_the_guest(tmp_path: Path) -> No
     end(program)
     (record,) = (tmp_path / "run/libvirt/qemu").glob("*.status")
     kept = json.loads(record.read_text())
-    bystander = subprocess.Popen(["sleep", "60"])
+    bystander = await asyncio.to_thread(subprocess.Popen, ["sleep", "60"])
     try:
         record.write_text(json.dumps({**kept, "pid": bystander.pid}))
         async with splitvirt.embed(tmp_path, lifetime="keep") as hv:
@@ -183,7 +183,9 @@ async def test_opened_and_closed_many_times(tmp_path: Path) -> None:
     assert qemus(tmp_path) == []
 
 
-async def test_runs_in_the_callers_cgroup_session_and_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_runs_in_the_callers_cgroup_session_and_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("SPLITVIRT_TEST_WORD", "from the caller")
     async with splitvirt.embed(tmp_path) as hv:
         vm = await hv.create(tiny(), PAUSED)
@@ -200,7 +202,7 @@ async def test_long_roots_work(tmp_path: Path, length: int) -> None:
         root /= "d" * 60
     async with splitvirt.embed(root) as hv:
         vm = await hv.create(tiny(devices="<serial type='pty'/>"), PAUSED)
-        assert "running" in await vm.monitor_command("info status", 1) or True
+        assert "paused" in await vm.monitor_command("info status", 1)
         await vm.resume()
 
 
