@@ -32,8 +32,8 @@ class Pci(Element):
 
     @property
     def unset(self) -> bool:
-        """Whether no place was given: 0000:00:00.0 is the host bridge's own."""
-        return not any(self.place)
+        """Whether no place was given: slot 0 of bus 0 is the host bridge's own."""
+        return not any(self.place[:3])
 
     def __str__(self) -> str:
         return spell_pci(self.place)

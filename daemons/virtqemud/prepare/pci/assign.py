@@ -1,15 +1,16 @@
 """PCI addresses: a first pass on a copy finds out which bridges and ports are missing, a second gives the places."""
 
+from splitvirt.api.errors import ConfigUnsupported, XMLError
 from splitvirt.xml.address import PciAddress
 from splitvirt.xml.devices.controller import AnyController, PciController, UsbController
 from splitvirt.xml.devices.device import Device
 from splitvirt.xml.domain import Domain
 
 from ...capabilities import Capabilities
-from ..machine import has_pcie
+from ..machine import has_pcie, is_i440fx, is_microvm, is_q35
 from .chipset import reserve_chipset
 from .connect import AUTO, HOTPLUG, PCI, PCIE, PLUGS
-from .plugs import in_order, placed, plug, wants
+from .plugs import homeless, in_order, placed, plug, wants
 from .settings import set_options, set_ports
 from .space import Bus, Space
 
@@ -23,8 +24,11 @@ def assign_pci(domain: Domain, caps: Capabilities) -> None:
     Raises XMLError for places that are taken or do not fit, InternalError when a bus cannot be added.
     """
     buses = pci_controllers(domain)
-    if not buses:
+    if is_microvm(domain):
         return
+    if not buses:
+        raise XMLError("No PCI buses available")
+    check_expanders(domain, buses)
     draft = domain.copy()
     space = new_space(draft, caps, growing=True)
     spare(draft, space, buses)
@@ -37,6 +41,16 @@ def assign_pci(domain: Domain, caps: Capabilities) -> None:
     give_places(domain, final)
     set_ports(domain)
     share_slots(domain)
+
+
+def check_expanders(domain: Domain, buses: list[PciController]) -> None:
+    """Raise ConfigUnsupported for extra root buses of the other kind of machine."""
+    for controller in buses:
+        if controller.model == "pci-expander-bus" and not is_i440fx(domain):
+            text = "pci-expander-bus controllers are only supported on 440fx-based machinetypes"
+            raise ConfigUnsupported(text)
+        if controller.model == "pcie-expander-bus" and not is_q35(domain):
+            raise ConfigUnsupported("pcie-expander-bus controllers are not supported with this machine type")
 
 
 def pci_controllers(domain: Domain) -> list[PciController]:
@@ -65,9 +79,8 @@ def spare(domain: Domain, space: Space, buses: list[PciController]) -> None:
     pcie = has_pcie(domain)
     if not pcie and not all(bus is None or bus.full for bus in space.buses):
         space.take(PCI | HOTPLUG | AUTO)
-    before = len(space.buses)
     give_places(domain, space)
-    if pcie and max(c.index or 0 for c in buses) <= 0 and len(space.buses) > before:
+    if pcie and all(not c.index for c in buses) and len(space.buses) > 1:
         space.take(PCIE | HOTPLUG | AUTO)
 
 
@@ -76,7 +89,7 @@ def give_places(domain: Domain, space: Space) -> None:
     pcie = has_pcie(domain)
     for device in in_order(domain):
         flags = plug(device, pcie)
-        if not flags or not wants(device):
+        if not (flags or homeless(device)) or not wants(device):
             continue
         if isinstance(device, UsbController) and device.model in USB2:
             device.address = companion(domain, space, device, flags)
@@ -108,7 +121,8 @@ def add_controller(domain: Domain, space: Space, index: int) -> None:
     if all(c.index != index for c in pci_controllers(domain)):
         made: AnyController = PciController(index=index, model=bus.model)
         domain.devices.controllers.append(made)
-        space.take(PLUGS[bus.model])
+        if bus.model != "pcie-to-pci-bridge":  # its port was reserved with it
+            space.take(PLUGS[bus.model])
 
 
 def share_slots(domain: Domain) -> None:

@@ -1,6 +1,6 @@
 """Where the chipsets of the pc and q35 machines have their own devices, and where old hardware had some of ours."""
 
-from splitvirt.api.errors import XMLError
+from splitvirt.api.errors import InternalError
 from splitvirt.xml.address import PciAddress, PciPlace
 from splitvirt.xml.devices.controller import IdeController, PciController, PlainController, UsbController
 from splitvirt.xml.devices.device import Device
@@ -19,7 +19,7 @@ HEADLESS = ("none", "ramfb")
 def reserve_chipset(domain: Domain, space: Space) -> None:
     """Give the devices that have one their usual place, and keep those of the chipset's own free of others.
 
-    Raises XMLError where a device that must be in one place is told to be in another.
+    Raises InternalError where a device that must be in one place is told to be in another.
     """
     if is_i440fx(domain):
         piix3(domain, space)
@@ -46,7 +46,7 @@ def fixed(space: Space, device: Device, place: PciPlace, message: str) -> None:
     if placed(device):
         assert isinstance(device.address, PciAddress)
         if device.address.place != place:
-            raise XMLError(message)
+            raise InternalError(message)
     else:
         put(space, device, place)
 

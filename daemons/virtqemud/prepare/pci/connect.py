@@ -17,14 +17,13 @@ KINDS = (1 << 10) - 1
 HOTPLUG = 1 << 10  # may be plugged into a running guest; a bus: allows it
 AUTO = 1 << 11  # libvirt may choose the place; a bus: may be chosen
 AGGREGATE = 1 << 12  # shares a slot with its like, a function each
-INTEGRATED = 1 << 13  # belongs on the root bus itself
 
 PLUGS = {
     "pci-bridge": PCI_BRIDGE,
     "pci-expander-bus": EXPANDER,
     "pcie-expander-bus": PCIE_EXPANDER,
     "dmi-to-pci-bridge": DMI_BRIDGE,
-    "pcie-to-pci-bridge": PCIE_TO_PCI | HOTPLUG,
+    "pcie-to-pci-bridge": PCIE_TO_PCI,
     "pcie-root-port": ROOT_PORT | AGGREGATE,
     "pcie-switch-upstream-port": UPSTREAM,
     "pcie-switch-downstream-port": DOWNSTREAM,
@@ -57,8 +56,8 @@ BUSES = {
     "pci-root": Socket(HOTPLUG | AUTO | PCI | PCI_BRIDGE | EXPANDER, 1, 31),
     "pci-bridge": Socket(HOTPLUG | AUTO | PCI | PCI_BRIDGE, 1, 31),
     "pci-expander-bus": Socket(HOTPLUG | AUTO | PCI | PCI_BRIDGE, 0, 31),
-    "pcie-root": Socket(AUTO | ENDPOINTS | ROOT_PORT | DMI_BRIDGE | PCIE_TO_PCI | PCIE_EXPANDER, 1, 31),
-    "dmi-to-pci-bridge": Socket(AUTO | PCI | PCI_BRIDGE, 0, 31),
+    "pcie-root": Socket(ENDPOINTS | ROOT_PORT | DMI_BRIDGE | PCIE_EXPANDER, 1, 31),
+    "dmi-to-pci-bridge": Socket(PCI | PCI_BRIDGE, 0, 31),
     "pcie-to-pci-bridge": Socket(HOTPLUG | AUTO | PCI | PCI_BRIDGE, 1, 31),
     "pcie-root-port": Socket(HOTPLUG | AUTO | PCIE | UPSTREAM | PCIE_TO_PCI, 0, 0),
     "pcie-switch-upstream-port": Socket(DOWNSTREAM, 0, 31),

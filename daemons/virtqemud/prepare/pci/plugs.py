@@ -34,10 +34,10 @@ from splitvirt.xml.devices.vsock import Vsock
 from splitvirt.xml.devices.watchdog import Watchdog
 from splitvirt.xml.domain import Domain
 
-from .connect import AUTO, HOTPLUG, INTEGRATED, PCI, PCIE, PLUGS
+from .connect import AUTO, PCI, PCIE, PLUGS
 
-OLD = PCI | HOTPLUG | AUTO
-NEW = PCIE | HOTPLUG | AUTO
+OLD = PCI | AUTO
+NEW = PCIE | AUTO
 NOT_PCI_SOUND = ("sb16", "pcspk", "usb")
 USB_PCIE = ("nec-xhci", "qemu-xhci")
 VIRTIO_SCSI = ("virtio-scsi", "virtio-transitional", "virtio-non-transitional")
@@ -163,7 +163,7 @@ def _(device: MemoryDevice) -> int:
 
 @kind.register
 def _(device: Iommu) -> int:
-    return PCIE | AUTO | INTEGRATED if device.model == "virtio" else 0
+    return PCIE if device.model == "virtio" else 0
 
 
 @kind.register
@@ -210,6 +210,14 @@ def in_order(domain: Domain) -> Iterator[Device]:
 def placed(device: Device) -> bool:
     """Whether a device has a PCI address already."""
     return isinstance(device.address, PciAddress) and not device.address.unset
+
+
+def homeless(device: Device) -> bool:
+    """Whether libvirt looks for a PCI place for it although it is no PCI device, and finds none."""
+    kinds = ("xenbus", "isa", "usb-net")
+    return (isinstance(device, Controller) and device.type in kinds) or (
+        isinstance(device, Interface) and device.model in kinds
+    )
 
 
 def wants(device: Device) -> bool:

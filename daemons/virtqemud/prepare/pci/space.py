@@ -4,7 +4,19 @@ from splitvirt.api.errors import InternalError, XMLError
 from splitvirt.xml.address import PciAddress, PciPlace, spell_pci
 
 from . import connect
-from .connect import BUSES, PCI, PCI_BRIDGE, PCIE, PCIE_TO_PCI, UPSTREAM
+from .connect import (
+    BUSES,
+    DMI_BRIDGE,
+    DOWNSTREAM,
+    EXPANDER,
+    PCI,
+    PCI_BRIDGE,
+    PCIE,
+    PCIE_EXPANDER,
+    PCIE_TO_PCI,
+    ROOT_PORT,
+    UPSTREAM,
+)
 
 
 class Bus:
@@ -87,7 +99,7 @@ class Space:
         if bus is None:
             raise XMLError(f"Invalid PCI address {shown}. There is no PCI controller with index='{index}'")
         self.check_kind(bus, place, flags, given)
-        if slot < bus.first:
+        if slot < bus.first and not function:
             raise XMLError(f"Invalid PCI address {shown}. slot must be >= {bus.first}")
         if slot > bus.last:
             raise XMLError(f"Invalid PCI address {shown}. slot must be <= {bus.last}")
@@ -135,13 +147,16 @@ class Space:
         """Add buses of the kind that takes such a device; the index of the last. Raises InternalError for others."""
         if flags & (PCI | PCI_BRIDGE):
             self.add_bridges(count)
-        elif flags & (PCIE | UPSTREAM | PCIE_TO_PCI):
+        elif flags & (PCIE | UPSTREAM):
             self.add("pcie-root-port", count)
-        else:
+        elif flags & (ROOT_PORT | DOWNSTREAM | DMI_BRIDGE | EXPANDER | PCIE_EXPANDER):
             raise InternalError(
                 f"a PCI slot is needed to connect a PCI controller model='{connect.named(flags)}', "
                 "but none is available, and it cannot be automatically added"
             )
+        else:
+            shown = f"{0x2000 if flags & PCIE_TO_PCI else 0:02x}"
+            raise InternalError(f"Cannot automatically add a new PCI bus for a device with connect flags {shown}")
         return len(self.buses) - 1
 
     def add_bridges(self, count: int) -> None:
@@ -150,6 +165,9 @@ class Space:
             self.add("pci-bridge", count)
         elif self.to_pci:
             self.add("pcie-root-port", 1)
+            port = self.buses[-1]
+            assert port is not None
+            port.slots[0] = 1  # the bridge is in it
             self.add("pcie-to-pci-bridge", 1)
             self.add("pci-bridge", count - 2)
         else:
