@@ -63,12 +63,16 @@ def _remove_stale(short: str, path: str) -> None:
 
 
 class Listener:
-    """Takes connections from a listening socket while it is told to, and hands them on."""
+    """Takes connections from a listening socket while it is told to, and hands them on.
+
+    `accepted` says whether it keeps one. Where none can be taken it stops, and calls `again` a second later.
+    """
 
     def __init__(
         self,
         sock: socket.socket,
         accepted: Callable[["Listener", socket.socket], bool],
+        again: Callable[[], object],
         *,
         readonly: bool,
         admin: bool,
@@ -76,7 +80,7 @@ class Listener:
     ) -> None:
         sock.setblocking(False)
         self.readonly, self.admin, self.path = readonly, admin, path
-        self._sock, self._accepted = sock, accepted
+        self._sock, self._accepted, self._again = sock, accepted, again
         self._loop = asyncio.get_running_loop()
         self._open = False
         self._inode = os.stat(path).st_ino if path else 0
@@ -114,7 +118,7 @@ class Listener:
             except OSError as error:  # out of descriptors or memory: the queue keeps them, try again soon
                 log.error("cannot take a connection: %s", error)
                 self.stop()
-                self._loop.call_later(RETRY_SECONDS, self.start)
+                self._loop.call_later(RETRY_SECONDS, self._again)
                 return
             if not self._accepted(self, sock):
                 sock.close()

@@ -70,6 +70,7 @@ class Peer:
         """Begin to listen to it."""
         self.channel.start()
         if self.stage == NOTHING:
+            self.server.anonymous += 1
             self._wait_for_proof()
 
     def _wait_for_proof(self) -> None:
@@ -194,7 +195,9 @@ class Peer:
 
     def authenticated(self) -> None:
         """It has proved who it is."""
-        self.stage = max(self.stage, AUTHENTICATED)
+        if self.stage == NOTHING:
+            self.stage = AUTHENTICATED
+            self.server.anonymous -= 1
         self.channel.max_frame = MAX_FRAME
         self.server.changed()
 
@@ -216,6 +219,8 @@ class Peer:
     def lost(self, reason: BaseException | None) -> None:
         """The connection is closed: let go of all it held. Calls under way go on."""
         self.closed = True
+        if self.stage == NOTHING:
+            self.server.anonymous -= 1
         self.keepalive.stop()
         if isinstance(reason, BrokenPipeError | ConnectionResetError):
             log.debug("%s left without a word: %s", self.name, reason)

@@ -25,7 +25,7 @@ from .limits import Count, Limits
 from .listener import Listener, bind
 from .message import VERSION, Message
 from .peer import Peer
-from .procedure import NOTHING, Procedure
+from .procedure import Procedure
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +53,7 @@ class Server:
         self.uris = None if uris is None else frozenset(uris)
         self.programs = programs_of(self.offers, routes)
         self.peers: dict[int, Peer] = {}
+        self.anonymous = 0  # clients that have not authenticated yet
         self.accepting = True
         self.on_change: list[Callable[[], object]] = []  # a client came, authenticated or left
         self.refused = 0
@@ -80,12 +81,10 @@ class Server:
         path cannot be had.
         """
         if isinstance(where, str | PathLike):
-            listener = Listener(
-                bind(where, mode), self._accepted, readonly=readonly, admin=admin, path=os.fspath(where)
-            )
+            sock, path = bind(where, mode), os.fspath(where)
         else:
-            sock = socket.socket(fileno=where) if isinstance(where, int) else where
-            listener = Listener(sock, self._accepted, readonly=readonly, admin=admin)
+            sock, path = socket.socket(fileno=where) if isinstance(where, int) else where, ""
+        listener = Listener(sock, self._accepted, self._balance, readonly=readonly, admin=admin, path=path)
         self._listeners.append(listener)
         self._balance()
         return listener
@@ -133,11 +132,6 @@ class Server:
                 listener.stop()
 
     # -- clients ---------------------------------------------------------------------------------------------------
-
-    @property
-    def anonymous(self) -> int:
-        """Clients that have not authenticated yet."""
-        return sum(peer.stage == NOTHING for peer in self.peers.values())
 
     def changed(self) -> None:
         """A client came, authenticated or left, or a limit was changed."""

@@ -7,7 +7,15 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final
 
 from splitvirt.api import params
-from splitvirt.api.errors import AccessDenied, AuthFailed, InternalError, InvalidArg, NoConnect, RPCError
+from splitvirt.api.errors import (
+    AccessDenied,
+    AuthFailed,
+    InternalError,
+    InvalidArg,
+    NoConnect,
+    OperationDenied,
+    RPCError,
+)
 from splitvirt.api.program import ADMIN, REMOTE
 from splitvirt.api.record import Layout, wire
 from splitvirt.api.types import I32, U32, OptStr, Params32
@@ -130,11 +138,13 @@ async def set_identity(peer: "Peer", data: Reader) -> bytes:
 
 
 async def require(peer: "Peer", permission: str) -> None:
-    """AccessDenied unless the client may use `permission` on the connection."""
+    """Raise unless the client may use `permission` on the connection: AccessDenied, or OperationDenied if read-only."""
     root = next(iter(peer.server.offers.values()))
     verdict = peer.allowed(permission, root)
     if not (verdict if isinstance(verdict, bool) else await verdict):
-        raise AccessDenied(f"'{permission}' is not allowed")
+        if peer.readonly:
+            raise OperationDenied(f"read only access prevents what needs '{permission}'")
+        raise AccessDenied(f"'{permission}' is not allowed to {peer.name}")
 
 
 _TABLE: Final[tuple[tuple[int, int, str, Handler, int], ...]] = (
