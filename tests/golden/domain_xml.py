@@ -28,12 +28,12 @@ def kept(case: Case) -> str | None:
     )
 
 
-def prepared(case: Case) -> dict[str, Any]:
-    """What the driver would store, or its refusal."""
+def prepared(document: str) -> dict[str, Any]:
+    """What the driver would store of a document, or its refusal."""
     from virtqemud.prepare import prepare
 
     try:
-        domain = Domain.from_xml(case.input)
+        domain = Domain.from_xml(document)
         prepare(domain, capabilities(domain))
         return {"xml": domain.to_xml(inactive=True, secure=True)}
     except VirtError as error:
@@ -42,8 +42,7 @@ def prepared(case: Case) -> dict[str, Any]:
 
 def judge(case: Case) -> str | None:
     """How our answer differs from libvirtd's; None when it does not."""
-    got = prepared(case)
-    return differs(case, got)
+    return differs(case, prepared(case.input))
 
 
 def differs(case: Case, got: dict[str, Any]) -> str | None:
