@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 from splitvirt.xml.domain import Domain
-from virtqemud import aliases
 from virtqemud.capabilities import Capabilities
 from virtqemud.command import build, plain_interfaces
 from virtqemud.context import Context, Settings
@@ -19,6 +18,5 @@ def command_line(
     prepare(domain, caps)
     plain_interfaces(domain)
     prepare(domain, caps, for_start=True)
-    aliases.assign(domain)
     ctx = Context(domain, caps, lib, settings or Settings(), native=True)
     return build(domain, ctx).text()

@@ -10,6 +10,7 @@ from splitvirt.xml.domain import Domain
 
 from ..capabilities import Capabilities
 from . import (
+    aliases,
     chardevs,
     controllers,
     cpu,
@@ -77,3 +78,5 @@ def prepare(domain: Domain, caps: Capabilities, *, for_start: bool = False) -> N
     usb.assign_usb(domain)
     for check in CHECKS:
         check(domain, caps)
+    if for_start:
+        aliases.assign(domain)
