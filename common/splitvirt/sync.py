@@ -74,6 +74,8 @@ class Blocking:
         self._target, self._loop = target, loop
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):  # what is not public is not offered; copying and pickling look here too
+            raise AttributeError(name)
         found = getattr(self._target, name)
         if not inspect.isroutine(found):
             return self._wrap(found)

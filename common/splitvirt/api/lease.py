@@ -45,7 +45,8 @@ class NetworkPorts:
     async def take(self, network: Str, xml: Str = "", queues: U32 = 1, flags: U32 = 0) -> LentPort:
         """Take a port on a running network.
 
-        `xml` is a <networkport>, made up if empty. flags: 1 for a tap without the header that virtio wants. Raises AccessDenied, NoNetwork, OperationInvalid when the network does not run or the
+        `xml` is a <networkport>, made up if empty. flags: 1 for a tap without the header that virtio wants. Raises
+        AccessDenied, NoNetwork, OperationInvalid when the network does not run or the
         caller's quota is used up, and what the network itself refuses.
         """
 

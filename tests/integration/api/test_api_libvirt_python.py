@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.canned import CannedHypervisor
+from support.canned import canned_hypervisor
 
 from splitvirt.access.rules import Access
 from splitvirt.api import constants as c
@@ -150,11 +150,11 @@ def _libvirt_python() -> None:
 
 
 @pytest.fixture
-async def served(tmp_path: Path) -> AsyncIterator[tuple[CannedHypervisor, str]]:
+async def served(tmp_path: Path) -> AsyncIterator[tuple[Any, str]]:
     """The hypervisor behind a socket, and its URI."""
     answers: dict[str, Any] = {"Hypervisor.cpu_map": MAP, "Hypervisor.node_info": NODE}
     answers |= {f"Hypervisor.domain_by_{key}": lambda root: root.domain for key in ("name", "uuid")}
-    driver = CannedHypervisor(answers)
+    driver = canned_hypervisor(answers)
     server = Server({Hypervisor: driver}, access=Access("QEMU"))
     path = tmp_path / "sock"
     await server.listen(path)
@@ -172,14 +172,14 @@ async def ask(uri: str, *lines: str) -> list[str]:
     return out.decode().splitlines()
 
 
-async def test_answers_of_the_hypervisor(served: tuple[CannedHypervisor, str]) -> None:
+async def test_answers_of_the_hypervisor(served: tuple[Any, str]) -> None:
     driver, uri = served
     driver.answers |= {call: answer for _, call, answer, _ in ROOT}
     told = await ask(uri, *(line for line, *_ in ROOT))
     assert dict(zip([line for line, *_ in ROOT], told, strict=True)) == {line: wanted for line, _, _, wanted in ROOT}
 
 
-async def test_answers_of_a_domain(served: tuple[CannedHypervisor, str]) -> None:
+async def test_answers_of_a_domain(served: tuple[Any, str]) -> None:
     driver, uri = served
     names = [call for _, call, _, _ in DOMAIN]
     driver.answers |= {f"Domain.{name}": _one_after_the_other(name) for name in names}
@@ -195,14 +195,14 @@ def _one_after_the_other(name: str) -> Any:
     return lambda root: answers.pop(0) if len(answers) > 1 else answers[0]
 
 
-async def test_what_reaches_the_driver(served: tuple[CannedHypervisor, str]) -> None:
+async def test_what_reaches_the_driver(served: tuple[Any, str]) -> None:
     driver, uri = served
     await ask(uri, *(line for line, _ in SETTING))
     asked = [(call.removeprefix("Domain."), *given) for call, *given in driver.asked if call.startswith("Domain.")]
     assert asked == [wanted for _, wanted in SETTING]
 
 
-async def test_processors(served: tuple[CannedHypervisor, str]) -> None:
+async def test_processors(served: tuple[Any, str]) -> None:
     driver, uri = served
     driver.answers |= {
         "Domain.info": DomainInfo(1, 2048, 1024, 2, 5),
