@@ -12,7 +12,7 @@ from os import PathLike
 from typing import Any, TypeVar, cast
 
 from splitvirt.api.call import Call, Object, calls
-from splitvirt.api.errors import InternalError, VirtError
+from splitvirt.api.errors import InternalError, Timeout, VirtError
 from splitvirt.api.event import Event, Hub, Listener, Subscription
 from splitvirt.api.event import events as declared_events
 from splitvirt.api.program import QEMU, REMOTE
@@ -105,9 +105,13 @@ class Session:
         sparse = bool(call.sparse and values[-1] & call.sparse)
         far = link.open_stream(call.program, call.rpc, payload, sparse)
         try:
-            reply = await link.reply(far.serial)
+            async with asyncio.timeout(self.timeout):
+                reply = await link.reply(far.serial)
             if reply.status == ERROR:
                 raise unpack_error(reply.payload)
+        except TimeoutError:
+            far.abort()
+            raise Timeout(f"no answer from '{self.path}' within {self.timeout} seconds") from None
         except BaseException as error:
             far.refused(error if isinstance(error, VirtError) else InternalError("the call was given up"))
             raise

@@ -1,11 +1,11 @@
 """The calls of the contracts that a server offers, as procedures that it answers."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from splitvirt.api.call import Call, calls
 from splitvirt.api.dispatch import perform
-from splitvirt.api.errors import AccessDenied, OperationDenied
+from splitvirt.api.errors import AccessDenied, OperationDenied, OperationFailed
 from splitvirt.api.program import ADMIN
 from splitvirt.api.wire import Payload
 
@@ -17,6 +17,8 @@ from .stream import ServedStream, WireStream
 if TYPE_CHECKING:
     from .forward import Routes
     from .peer import Peer
+
+MAX_STREAMS: Final = 256
 
 
 def programs_of(offers: Mapping[type, Any], routes: "Routes | None" = None) -> Programs:
@@ -70,6 +72,8 @@ async def _perform(root: Any, call: Call, values: list[Any], peer: "Peer") -> An
 
 def _open_stream(peer: "Peer", message: Message, call: Call, values: list[Any]) -> ServedStream:
     flags = values[-1] if call.sparse else 0
+    if len(peer.streams) >= MAX_STREAMS:
+        raise OperationFailed(f"{MAX_STREAMS} streams are open on this connection, which is the most there may be")
     earlier = peer.streams.get(message.serial)
     if earlier is not None:
         earlier.lost()

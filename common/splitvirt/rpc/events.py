@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from splitvirt.api.errors import InternalError, InvalidArg, RPCError, VirtError
+from splitvirt.api.errors import InternalError, InvalidArg, OperationFailed, RPCError, VirtError
 from splitvirt.api.event import Event, Subscription
 from splitvirt.api.event import events as declared
 from splitvirt.api.program import QEMU, REMOTE
@@ -35,6 +35,7 @@ FAMILIES: Final = {
     "secret": (380, 381, "connect:search_secrets", "secret"),
 }
 LATE_MAX: Final = 10000
+REGISTRATIONS_MAX: Final = 65536
 MONITOR_REGEX: Final = 1
 MONITOR_NOCASE: Final = 2
 
@@ -54,6 +55,8 @@ class Registrations:
 
     def add(self, family: str, root: Any, event: Event, subject: Any, wanted: Wanted | None = None) -> int:
         """Tell the client of an event, about one object or (None) about all; gives the number it will come with."""
+        if len(self._numbered) >= REGISTRATIONS_MAX:
+            raise OperationFailed(f"{REGISTRATIONS_MAX} registrations on one connection are the most there may be")
         number, self._next = self._next, self._next + 1
 
         def listener(event: Event, about: Any, values: tuple[Any, ...]) -> None:

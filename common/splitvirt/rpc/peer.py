@@ -86,6 +86,11 @@ class Peer:
     def __repr__(self) -> str:
         return f"<client {self.number}: {self.identity}>"
 
+    @property
+    def silent(self) -> float:
+        """Seconds since it was last heard."""
+        return asyncio.get_running_loop().time() - self.channel.last_read
+
     # -- the caller ------------------------------------------------------------------------------------------------
 
     def allowed(self, permission: str, on: object) -> bool | Awaitable[bool]:

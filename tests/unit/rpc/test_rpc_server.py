@@ -1,8 +1,10 @@
 """Limits, order, and what happens to calls when clients or the server go."""
 
 import asyncio
+import contextlib
 import logging
 import os
+import resource
 import socket
 import struct
 from pathlib import Path
@@ -292,3 +294,50 @@ async def test_a_socket_that_systemd_made(house: House, tmp_path: Path) -> None:
     assert (await (await RawClient.connect(tmp_path / "given")).ask(VERSION)).status == 0
     await house.server.close()
     assert (tmp_path / "given").exists()  # it is not ours
+
+
+async def test_out_of_descriptors(
+    house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Connections wait in the kernel's queue until there are descriptors again."""
+    monkeypatch.setattr("splitvirt.rpc.listener.RETRY_SECONDS", 0.05)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    old = await RawClient.connect(house.path)
+    waiting = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    waiting.setblocking(False)
+    highest = max(int(fd) for fd in os.listdir("/proc/self/fd"))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 1, hard))
+    filled: list[int] = []
+    try:
+        with contextlib.suppress(OSError):
+            while True:
+                filled.append(os.dup(0))
+        await asyncio.get_running_loop().sock_connect(waiting, str(house.path))
+        await until(lambda: "cannot take a connection" in caplog.text)
+        assert (await old.ask(VERSION)).status == 0
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for fd in filled:
+            os.close(fd)
+    client = RawClient(waiting)
+    assert (await client.ask(66)).status == 0
+
+
+async def test_streams_of_one_client_are_bounded(house: House) -> None:
+    client = await RawClient.connect(house.path)
+    thing = xdr_string("one") + bytes(15) + b"\1" + struct.pack(">i", 1)
+    for serial in range(256):
+        assert (await client.ask(201, thing + bytes(4), serial=serial)).status == 0
+    assert "256 streams are open" in str((await client.ask(201, thing + bytes(4), serial=300)).error)
+    client.close()
+    await until(lambda: not house.driver.boxes[0].tasks)
+
+
+async def test_a_serial_taken_twice_ends_the_first_stream(house: House) -> None:
+    client = await RawClient.connect(house.path)
+    thing = xdr_string("one") + bytes(15) + b"\1" + struct.pack(">i", 1)
+    for _ in range(2):
+        assert (await client.ask(201, thing + bytes(4), serial=7)).status == 0
+    await until(lambda: len(house.driver.boxes[0].tasks) == 1)
+    await client.send(frame(REMOTE, 201, 3, 7, 2, b"abc"))
+    assert (await client.frame()).payload == b"ABC"
