@@ -96,7 +96,7 @@ class Blocking:
                 return Blocking(value, self._loop)
             case Stream():
                 return BlockingStream(value, self._loop)
-            case list():
+            case list() | tuple():
                 return [self._wrap(item) for item in value]
             case Record() if any(isinstance(item, Object) for item in value):
                 return type(value)(*map(self._wrap, value))

@@ -32,7 +32,7 @@ class Listing(Hypervisor):
     guests: Registry[QemuDomain]
     prober: Prober
 
-    async def domains(self, flags: int = 0) -> list[QemuDomain]:  # type: ignore[override]
+    async def domains(self, flags: int = 0) -> list[QemuDomain]:
         """The guests that flags ask for: any of each group of flags, every group."""
         return [guest for guest in self.guests if await self._wanted(guest, flags)]
 

@@ -1,6 +1,7 @@
 # mypy: disable-error-code="empty-body"
 """The admin interface of a daemon: its servers, their threads and clients, logging, idle exit."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from .call import call
@@ -43,7 +44,7 @@ class Server(Object):
         """Set minWorkers, maxWorkers, prioWorkers."""
 
     @call("virAdmServerListClients", rpc=8, acl=(), program="admin", shape=Listing())
-    async def clients(self, flags: U32 = 0) -> "list[Client]":
+    async def clients(self, flags: U32 = 0) -> "Sequence[Client]":
         """Who is connected."""
 
     @call("virAdmServerLookupClient", rpc=9, acl=(), program="admin")
@@ -103,7 +104,7 @@ class Admin:
         """The version of libvirt's interface that is spoken: major * 1,000,000 + minor * 1,000 + release."""
 
     @call("virAdmConnectListServers", rpc=4, acl=(), program="admin", shape=Listing())
-    async def servers(self, flags: U32 = 0) -> list[Server]:
+    async def servers(self, flags: U32 = 0) -> Sequence[Server]:
         """Its servers."""
 
     @call("virAdmConnectLookupServer", rpc=5, acl=(), program="admin")

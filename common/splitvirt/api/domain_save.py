@@ -1,6 +1,8 @@
 # mypy: disable-error-code="empty-body"
 """Saving a domain's state, and its snapshots and checkpoints."""
 
+from collections.abc import Sequence
+
 from . import snapshot
 from .call import Older, call
 from .shape import Length, Listing, Names
@@ -83,7 +85,7 @@ class Moments:
             Older(188, shape=Names(at=-1)),
         ],
     )
-    async def snapshots(self, flags: U32 = 0) -> "list[snapshot.Snapshot]":
+    async def snapshots(self, flags: U32 = 0) -> "Sequence[snapshot.Snapshot]":
         """Its snapshots (VIR_DOMAIN_SNAPSHOT_LIST_*)."""
 
     @call(
@@ -99,5 +101,5 @@ class Moments:
         """The checkpoint of that name."""
 
     @call("virDomainListAllCheckpoints", rpc=413, acl="domain:read", high=True, shape=Listing())
-    async def checkpoints(self, flags: U32 = 0) -> "list[snapshot.Checkpoint]":
+    async def checkpoints(self, flags: U32 = 0) -> "Sequence[snapshot.Checkpoint]":
         """Its checkpoints (VIR_DOMAIN_CHECKPOINT_LIST_*)."""

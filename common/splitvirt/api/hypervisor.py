@@ -1,6 +1,8 @@
 # mypy: disable-error-code="empty-body"
 """A hypervisor: its domains, and what it can do."""
 
+from collections.abc import Sequence
+
 from . import constants as c
 from .call import Older, call
 from .domain import Domain, DomainStats
@@ -63,7 +65,7 @@ class Hypervisor(Host, Arrival):
             Older(21, shape=Names(), flags=c.VIR_CONNECT_LIST_DOMAINS_INACTIVE),
         ],
     )
-    async def domains(self, flags: U32 = 0) -> list[Domain]:
+    async def domains(self, flags: U32 = 0) -> Sequence[Domain]:
         """Its domains; VIR_CONNECT_LIST_DOMAINS_* say which, any of each group."""
 
     @call(
@@ -74,7 +76,7 @@ class Hypervisor(Host, Arrival):
         dbus="GetAllDomainStats",
         off_bus=["domains"],
     )
-    async def stats(self, domains: list[Domain] = [], stats: U32 = 0, flags: U32 = 0) -> list[DomainStats]:  # noqa: B006
+    async def stats(self, domains: list[Domain] = [], stats: U32 = 0, flags: U32 = 0) -> Sequence[DomainStats]:  # noqa: B006
         """Statistics in bulk (VIR_DOMAIN_STATS_*, 0: all) of these domains, or those that the flags say."""
 
     @call(

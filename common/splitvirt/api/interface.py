@@ -1,6 +1,7 @@
 # mypy: disable-error-code="empty-body"
 """Interfaces of the host, as its own network configuration has them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from . import constants as c
@@ -65,7 +66,7 @@ class Interfaces(Connection):
             Older(138, shape=Names(), flags=c.VIR_CONNECT_LIST_INTERFACES_INACTIVE),
         ],
     )
-    async def interfaces(self, flags: U32 = 0) -> list[Interface]:
+    async def interfaces(self, flags: U32 = 0) -> Sequence[Interface]:
         """Its interfaces; VIR_CONNECT_LIST_INTERFACES_* say which."""
 
     @call("virInterfaceLookupByName", rpc=128, acl="interface:getattr", high=True, dbus="InterfaceLookupByName")

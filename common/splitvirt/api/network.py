@@ -1,6 +1,7 @@
 # mypy: disable-error-code="empty-body"
 """Virtual networks, and the ports that guests hold on them."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from . import constants as c
@@ -102,7 +103,7 @@ class Network(Object):
         high=True,
         shape=Listing(),
     )
-    async def ports(self, flags: U32 = 0) -> "list[Port]":
+    async def ports(self, flags: U32 = 0) -> "Sequence[Port]":
         """The ports that guests hold on it."""
 
     @call("virNetworkPortLookupByUUID", rpc=405, acl="network_port:getattr", high=True)
@@ -205,5 +206,5 @@ class Networks(Connection):
             Older(36, shape=Names(), flags=c.VIR_CONNECT_LIST_NETWORKS_INACTIVE),
         ],
     )
-    async def networks(self, flags: U32 = 0) -> list[Network]:
+    async def networks(self, flags: U32 = 0) -> Sequence[Network]:
         """Its networks; VIR_CONNECT_LIST_NETWORKS_* say which, any of each group."""

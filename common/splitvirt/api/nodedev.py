@@ -1,6 +1,7 @@
 # mypy: disable-error-code="empty-body"
 """Devices of the host."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from .call import Older, call
@@ -114,7 +115,7 @@ class NodeDevices(Connection):
         dbus="ListNodeDevices",
         shape=Listing(),
     )
-    async def devices(self, flags: U32 = 0) -> list[NodeDevice]:
+    async def devices(self, flags: U32 = 0) -> Sequence[NodeDevice]:
         """Its devices; VIR_CONNECT_LIST_NODE_DEVICES_* say which."""
 
     @call(
@@ -126,7 +127,7 @@ class NodeDevices(Connection):
         shape=Room("maxnames", total=False),
         older=[Older(111, shape=Length())],
     )
-    async def devices_with(self, capability: OptStr = None, flags: U32 = 0) -> list[NodeDevice]:
+    async def devices_with(self, capability: OptStr = None, flags: U32 = 0) -> Sequence[NodeDevice]:
         """Its devices with a capability; None: all."""
 
     @call("virNodeDeviceLookupByName", rpc=113, acl="node_device:getattr", high=True, dbus="NodeDeviceLookupByName")

@@ -1,6 +1,7 @@
 # mypy: disable-error-code="empty-body"
 """Network filters, and to which guest's interfaces they are bound."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from .call import Older, call
@@ -71,7 +72,7 @@ class NWFilters(Connection):
             Older(179, shape=Names(), flags=0),
         ],
     )
-    async def filters(self, flags: U32 = 0) -> list[NWFilter]:
+    async def filters(self, flags: U32 = 0) -> Sequence[NWFilter]:
         """All filters."""
 
     @call("virNWFilterLookupByName", rpc=175, acl="nwfilter:getattr", high=True, dbus="NWFilterLookupByName")
@@ -102,7 +103,7 @@ class NWFilters(Connection):
         high=True,
         shape=Listing(),
     )
-    async def bindings(self, flags: U32 = 0) -> list[NWFilterBinding]:
+    async def bindings(self, flags: U32 = 0) -> Sequence[NWFilterBinding]:
         """All bindings."""
 
     @call("virNWFilterBindingLookupByPortDev", rpc=397, acl="nwfilter_binding:getattr", high=True)

@@ -216,7 +216,7 @@ def wire(hint: Any) -> Wire:
     """How an annotation travels: a named type, a record, an object, or a list of objects."""
     if get_origin(hint) is Annotated:
         return next(made for made in get_args(hint)[1:] if isinstance(made, Wire))
-    if get_origin(hint) is list:
+    if get_origin(hint) in (list, Sequence):
         (item,) = get_args(hint)
         return Many(wire(item), getattr(item, "LIST_MAX", 16384))
     if issubclass(hint, Object):

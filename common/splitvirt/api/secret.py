@@ -1,6 +1,7 @@
 # mypy: disable-error-code="empty-body"
 """Secrets: passwords and keys, of volumes and of servers."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from .call import Older, call
@@ -68,7 +69,7 @@ class Secrets(Connection):
             Older(140, shape=Names("maxuuids", attribute="uuid"), flags=0),
         ],
     )
-    async def secrets(self, flags: U32 = 0) -> list[Secret]:
+    async def secrets(self, flags: U32 = 0) -> Sequence[Secret]:
         """All secrets; VIR_CONNECT_LIST_SECRETS_* say which, any of each group."""
 
     @call("virSecretLookupByUUID", rpc=141, acl="secret:getattr", high=True, dbus="SecretLookupByUUID")

@@ -1,6 +1,7 @@
 # mypy: disable-error-code="empty-body"
 """Moments of a domain: snapshots, which it can go back to, and checkpoints, from which on changes are noted."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from . import domain as domains
@@ -62,7 +63,7 @@ class Snapshot(Object):
             Older(247, shape=Names(at=-1)),
         ],
     )
-    async def children(self, flags: U32 = 0) -> "list[Snapshot]":
+    async def children(self, flags: U32 = 0) -> "Sequence[Snapshot]":
         """Those that follow it (VIR_DOMAIN_SNAPSHOT_LIST_DESCENDANTS: also theirs)."""
 
     @call("virDomainSnapshotIsCurrent", rpc=271, acl="domain:read", dbus="IsCurrent")
@@ -109,5 +110,5 @@ class Checkpoint(Object):
         """The checkpoint before it. NoDomainCheckpoint where it is the first."""
 
     @call("virDomainCheckpointListAllChildren", rpc=414, acl="domain:read", high=True, shape=Listing())
-    async def children(self, flags: U32 = 0) -> "list[Checkpoint]":
+    async def children(self, flags: U32 = 0) -> "Sequence[Checkpoint]":
         """Those that follow it."""

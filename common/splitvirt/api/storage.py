@@ -1,6 +1,7 @@
 # mypy: disable-error-code="empty-body"
 """Storage pools and the volumes in them."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from . import constants as c
@@ -177,7 +178,7 @@ class Pool(Object):
             Older(92, shape=Names(), flags=0),
         ],
     )
-    async def vols(self, flags: U32 = 0) -> list[Vol]:
+    async def vols(self, flags: U32 = 0) -> Sequence[Vol]:
         """The volumes in it."""
 
     @call("virStorageVolLookupByName", rpc=95, acl="storage_vol:getattr", high=True, dbus="StorageVolLookupByName")
@@ -249,7 +250,7 @@ class Storage(Connection):
             Older(74, shape=Names(), flags=c.VIR_CONNECT_LIST_STORAGE_POOLS_INACTIVE),
         ],
     )
-    async def pools(self, flags: U32 = 0) -> list[Pool]:
+    async def pools(self, flags: U32 = 0) -> Sequence[Pool]:
         """Its pools; VIR_CONNECT_LIST_STORAGE_POOLS_* say which, any of each group."""
 
     @call("virStorageVolLookupByKey", rpc=96, acl="storage_vol:getattr", high=True, dbus="StorageVolLookupByKey")
