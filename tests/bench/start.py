@@ -71,7 +71,7 @@ def same_arguments(argv: list[str]) -> list[str]:
         if option == "-S":
             continue
         value = next(rest) if option not in ("-nodefaults", "-no-user-config", "-no-shutdown", "-no-acpi") else None
-        if option in ("-mon", "-chardev") and value and "monitor" in value:
+        if value and ("charmonitor" in value or "masterKey0" in value):  # the monitor, and a file that is gone
             continue
         kept += [option] if value is None else [option, value]
     return kept
