@@ -1,0 +1,42 @@
+"""`splitvirt`: the commands beside virsh."""
+
+import argparse
+import sys
+from importlib import import_module
+from importlib.util import find_spec
+
+# What a command is called, what it does. Its module has `arguments(parser)` and `run(options) -> exit status`.
+COMMANDS = {
+    "run": "run one guest from its XML to its end",
+    "status": "show the whole suite on one screen",
+    "doctor": "explain what is wrong on this host, and what mends it",
+    "call": "make any call of any driver by its name",
+}
+
+
+def parser_for(command: str) -> argparse.ArgumentParser:
+    """The parser of one command, the same that man pages and completions are made from."""
+    made = argparse.ArgumentParser(prog=f"splitvirt {command}", description=COMMANDS[command].capitalize() + ".")
+    import_module(f"splitvirt.cli.{command}").arguments(made)
+    return made
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; 2 when it is not known."""
+    words = sys.argv[1:] if argv is None else argv
+    if words[:1] == ["--version"]:
+        import splitvirt
+
+        print(f"splitvirt {splitvirt.__version__}")
+        return 0
+    if not words or words[0] not in COMMANDS or find_spec(f"splitvirt.cli.{words[0]}") is None:
+        shown = "\n".join(f"  {name:8} {what}" for name, what in COMMANDS.items())
+        print(f"usage: splitvirt COMMAND ...\n\n{shown}\n\nsplitvirt COMMAND --help tells more.", file=sys.stderr)
+        return 0 if words in (["--help"], ["-h"]) else 2
+    options = parser_for(words[0]).parse_args(words[1:])
+    status: int = import_module(f"splitvirt.cli.{words[0]}").run(options)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
