@@ -65,19 +65,18 @@ def cpus(numa: Numa, total: int) -> None:
 
 
 def distances(numa: Numa) -> None:
-    """Complete the table: 10 to itself, the other way round where only one way was given, else 20."""
+    """Of cells that any distance is given for: 10 to itself, and the other way round what was given only one way."""
     table: dict[tuple[int, int], int] = {}
     for cell in numa.cells:
         for sibling in cell.distances.siblings if cell.distances else ():
             check_distance(cell, sibling, len(numa.cells))
             table[cell.id or 0, sibling.id] = sibling.value
+    for (here, there), value in list(table.items()):
+        table.setdefault((there, here), value)
+        table[here, here] = table[there, there] = 10
     for cell in numa.cells:
-        here = cell.id or 0
-        siblings = []
-        for there in range(len(numa.cells)):
-            value = 10 if here == there else table.get((here, there), table.get((there, here), 20))
-            siblings.append(Distance(id=there, value=value))
-        cell.distances = Distances(siblings=siblings)
+        row = sorted((there, value) for (here, there), value in table.items() if here == cell.id)
+        cell.distances = Distances(siblings=[Distance(id=there, value=value) for there, value in row]) if row else None
 
 
 def check_distance(cell: Cell, sibling: Distance, count: int) -> None:

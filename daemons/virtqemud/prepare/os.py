@@ -5,6 +5,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from splitvirt.api.errors import ConfigUnsupported, XMLDetail, XMLError
+from splitvirt.xml.devices.device import Device
 from splitvirt.xml.domain import Domain
 from splitvirt.xml.os import Loader, Nvram, Os
 from virtqemud.capabilities import Capabilities
@@ -52,14 +53,17 @@ def defaults(domain: Domain, caps: Capabilities, nvram: str = "/var/lib/libvirt/
     platform(domain, system, caps)
     system.machine = caps.canonical(system.machine) if system.machine else caps.default_machine
     firmware(domain, system, nvram)
-    ordered = any(getattr(device, "boot_order", None) for device in devices(domain))
-    if ordered and system.boot:
+    orders = [device.boot_order for device in devices(domain) if device.boot_order is not None]
+    for order in orders:
+        if orders.count(order) > 1:
+            raise ConfigUnsupported(f"boot order '{order}' used for more than one device")
+    if orders and system.boot:
         raise ConfigUnsupported("per-device boot elements cannot be used together with os/boot elements")
-    if not system.boot and not ordered:
+    if not system.boot and not orders:
         system.boot = ["hd"]
 
 
-def devices(domain: Domain) -> list[object]:
+def devices(domain: Domain) -> list[Device]:
     """Devices that can be booted from."""
     found = domain.devices
     return [*found.disks, *found.interfaces, *found.hostdevs, *found.redirdevs]
