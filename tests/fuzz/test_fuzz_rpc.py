@@ -11,6 +11,7 @@ import random
 import socket
 import struct
 import time
+import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -19,33 +20,73 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.hypervisor import MemoryHypervisor
 from support.rpc_house import until
-from support.wire import RawClient
+from support.sibling import Volumes, VolumesDriver
+from support.wire import RawClient, xdr_string
 
 from splitvirt.access.rules import Access
 from splitvirt.api.hypervisor import Hypervisor
 from splitvirt.api.program import ADMIN, KEEPALIVE, LXC, QEMU, REMOTE
-from splitvirt.rpc.forward import Routes
+from splitvirt.rpc.forward import Route, Routes
 from splitvirt.rpc.link import Link
-from splitvirt.rpc.message import frame
+from splitvirt.rpc.message import CALL, CONTINUE, ERROR, OK, STREAM, STREAM_HOLE, frame, frame_with_fds
 from splitvirt.rpc.server import Server
 
 RECORDED = Path(__file__).parent.parent / "data" / "rpc_frames.txt"
 MUTATIONS = 12000
 SECONDS = float(os.environ.get("SPLITVIRT_FUZZ_SECONDS", "15"))
 SEED = int(os.environ.get("SPLITVIRT_FUZZ_SEED", "20260101"))
+UUID = uuid.UUID(int=0x1234)
 INTERESTING = (0, 1, 2, 3, 4, 27, 28, 0x7F, 0xFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 32 << 20, (32 << 20) + 1)
 
 
 def conversations() -> list[list[bytes]]:
-    """The frames of each recorded connection."""
-    return [[bytes.fromhex(word) for word in line.split()] for line in RECORDED.read_text().splitlines()]
+    """The frames of each recorded connection, and what virsh says only on a terminal or to other drivers."""
+    said = [[bytes.fromhex(word) for word in line.split()] for line in RECORDED.read_text().splitlines()]
+    return [*said, *([*said[0][:3], *more] for more in (console(), volumes(), identity()))]
+
+
+def console() -> list[bytes]:
+    """A console: opened, written to, ended; a second one aborted."""
+    domain = xdr_string("one") + UUID.bytes + struct.pack(">i", -1)
+    talk: list[bytes] = []
+    for serial, end in ((20, OK), (21, ERROR)):
+        talk.append(frame(REMOTE, 201, CALL, serial, 0, domain + bytes(8)))
+        talk += [frame(REMOTE, 201, STREAM, serial, CONTINUE, b"some words")] * 3
+        talk.append(frame(REMOTE, 201, STREAM_HOLE, serial, CONTINUE, struct.pack(">qI", 4096, 0)))
+        talk.append(frame(REMOTE, 201, STREAM, serial, end))
+    return talk
+
+
+def volumes() -> list[bytes]:
+    """Calls, a stream up and one down that are passed on to a sibling."""
+    volume = xdr_string("pool") + xdr_string("vol") + xdr_string("/key") + bytes(20)
+    return [
+        frame(REMOTE, 84, CALL, 30, 0, xdr_string("pool")),
+        frame(REMOTE, 368, CALL, 31, 0, bytes(8)),
+        frame(REMOTE, 208, CALL, 32, 0, volume),
+        frame(REMOTE, 208, STREAM, 32, CONTINUE, bytes(1000)),
+        frame(REMOTE, 208, STREAM, 32, OK),
+        frame(REMOTE, 209, CALL, 33, 0, volume),
+        frame(REMOTE, 209, STREAM, 33, ERROR),
+    ]
+
+
+def identity() -> list[bytes]:
+    """Speaking for another, and every way to ask for events."""
+    who = struct.pack(">I", 1) + xdr_string("unix-user-id") + struct.pack(">IQI", 4, 1000, 0)
+    asked = [frame(REMOTE, 316, CALL, 50 + number, 0, struct.pack(">iI", number, 0)) for number in range(5)]
+    older = [frame(REMOTE, number, CALL, number) for number in (105, 106, 360, 361)]
+    given = frame_with_fds(QEMU, 7, CALL, 70, xdr_string("one") + UUID.bytes + bytes(4) + xdr_string("x") + bytes(4), 1)
+    return [frame(REMOTE, 419, CALL, 40, 0, who), *asked, *older, given + b"\0"]
 
 
 class Target:
     """The server under attack, and what must hold after every attack."""
 
-    def __init__(self, server: Server, driver: MemoryHypervisor, path: Path, log: pytest.LogCaptureFixture) -> None:
-        self.server, self.driver, self.path, self.log = server, driver, path, log
+    def __init__(
+        self, server: Server, sibling: Server, driver: MemoryHypervisor, path: Path, log: pytest.LogCaptureFixture
+    ) -> None:
+        self.server, self.sibling, self.driver, self.path, self.log = server, sibling, driver, path, log
         self.fds = len(os.listdir("/proc/self/fd"))
         self.attacks = 0
 
@@ -77,7 +118,8 @@ class Target:
         assert struct.unpack(">I", reply.payload[:4])[0] >= 1
         await link.close()
         await until(lambda: not self.server.peers)
-        await until(lambda: not self.server.running)
+        await until(lambda: not self.server.running and not self.sibling.peers and not self.sibling.running)
+        await until(lambda: not any(domain.consoles for domain in self.driver.all))
         assert not self.driver.events.subscriptions
         assert len(os.listdir("/proc/self/fd")) <= self.fds
         faults = [record.getMessage() for record in self.log.records if record.levelno >= logging.ERROR]
@@ -87,13 +129,17 @@ class Target:
 @pytest.fixture
 async def target(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> AsyncIterator[Target]:
     driver = MemoryHypervisor()
-    await driver.define("<domain type='qemu'>\n  <name>one</name>\n</domain>\n")
-    server = Server({Hypervisor: driver}, access=Access("QEMU"), routes=Routes({}))
+    await driver.define(f"<domain type='qemu'>\n  <name>one</name><uuid>{UUID}</uuid>\n</domain>\n")
+    sibling = Server({Volumes: VolumesDriver()}, access=Access("STORAGE"))
+    await sibling.listen(tmp_path / "sibling")
+    routes = Routes({"storage": Route(str(tmp_path / "sibling"), "storage:///system")})
+    server = Server({Hypervisor: driver}, access=Access("QEMU"), routes=routes)
     await server.listen(tmp_path / "sock")
     driver.let_go.set()
     caplog.set_level(logging.ERROR)
-    yield Target(server, driver, tmp_path / "sock", caplog)
+    yield Target(server, sibling, driver, tmp_path / "sock", caplog)
     await server.close(drain=1)
+    await sibling.close(drain=1)
 
 
 def mutate(frames: list[bytes], rng: random.Random) -> bytes:

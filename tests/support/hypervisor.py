@@ -4,6 +4,7 @@ Its consoles answer in capitals; what it cannot do answers "not supported".
 """
 
 import asyncio
+import contextlib
 import os
 import re
 from typing import Any
@@ -12,7 +13,7 @@ from uuid import UUID, uuid4
 from splitvirt.api import constants as c
 from splitvirt.api.domain import Domain
 from splitvirt.api.domain_life import DomainInfo, DomainState
-from splitvirt.api.errors import NoDomain, OperationInvalid, XMLError
+from splitvirt.api.errors import NoDomain, OperationInvalid, VirtError, XMLError
 from splitvirt.api.event import Hub
 from splitvirt.api.host import NodeInfo
 from splitvirt.api.hypervisor import Hypervisor
@@ -95,12 +96,13 @@ class MemoryDomain(Domain):
         task.add_done_callback(self.consoles.discard)
 
     async def _capitals(self, stream: Stream) -> None:
-        await stream.write(b"welcome\r\n")
-        while data := await stream.read():
-            await stream.write(data.upper())
-            if b"q" in data:
-                break
-        await stream.finish()
+        with contextlib.suppress(VirtError):  # the client went, or was rude
+            await stream.write(b"welcome\r\n")
+            while data := await stream.read():
+                await stream.write(data.upper())
+                if b"q" in data:
+                    break
+            await stream.finish()
 
     async def screenshot(self, screen: U32, flags: U32, stream: Stream) -> OptStr:
         task = asyncio.get_running_loop().create_task(self._picture(stream))
@@ -109,8 +111,9 @@ class MemoryDomain(Domain):
         return "image/x-portable-pixmap"
 
     async def _picture(self, stream: Stream) -> None:
-        await stream.write(b"P6 640 480 255\n" + bytes(640 * 480 * 3))
-        await stream.finish()
+        with contextlib.suppress(VirtError):
+            await stream.write(b"P6 640 480 255\n" + bytes(640 * 480 * 3))
+            await stream.finish()
 
     async def open_graphics_fd(self, index: U32, flags: U32 = 0) -> Fd:
         read, write = os.pipe()
