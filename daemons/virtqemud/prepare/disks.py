@@ -1,6 +1,5 @@
 """Disks: bus, driver, ports of network servers; and what may not be combined."""
 
-from splitvirt.api.errors import ConfigUnsupported
 from splitvirt.xml.devices.backingstore import BackingStore
 from splitvirt.xml.devices.disk import Disk, DiskDriver
 from splitvirt.xml.devices.source import NetworkSource, Storage
@@ -8,7 +7,7 @@ from splitvirt.xml.domain import Domain
 
 from ..capabilities import Capabilities
 
-BUS_OF = {"fd": "fdc", "hd": "ide", "sd": "scsi", "vd": "virtio", "xvd": "xen", "ubd": "uml"}
+BUS_OF = {"hd": "ide", "sd": "scsi", "vd": "virtio", "xvd": "xen", "ubd": "uml"}
 PORTS = {
     "nbd": 10809, "sheepdog": 7000, "gluster": 24007, "iscsi": 3260, "http": 80, "https": 443, "ftp": 21, "ftps": 990,
     "tftp": 69, "ssh": 22, "vxhs": 9999,
@@ -40,7 +39,7 @@ def fill(disk: Disk) -> None:
     driver = disk.driver = disk.driver or DiskDriver()
     driver.name = driver.name or "qemu"
     if driver.type in (None, "none"):
-        driver.type = None if disk.type == "volume" else "fat" if disk.type == "dir" else "raw"
+        driver.type = None if disk.type == "volume" else "raw"
     each: Storage | None = disk
     while isinstance(each, Disk | BackingStore):
         servers(each)
@@ -87,9 +86,3 @@ def sort(domain: Domain) -> None:
         ordered.insert(len(ordered) if at == -1 else at, disk)
     domain.devices.disks = ordered
 
-
-def check(domain: Domain, caps: Capabilities) -> None:
-    """Raise ConfigUnsupported or XMLError for what QEMU cannot do."""
-    for disk in domain.devices.disks:
-        if disk.driver and disk.driver.type == "cow":
-            raise ConfigUnsupported("'cow' storage format is not supported")

@@ -9,8 +9,7 @@ from splitvirt.xml.domain import Domain
 from ..capabilities import Capabilities
 
 PREFIXES = ("fd", "hd", "vd", "sd", "xvd", "ubd")
-SCSI_SELF = 7  # the unit that is the controller itself
-SCSI_UNITS = 16
+SCSI_UNITS = 7  # of a narrow bus, without the controller's own
 
 
 def index_of(target: str | None) -> int | None:
@@ -34,8 +33,7 @@ def place(bus: str | None, index: int) -> tuple[int, int, int] | None:
     """Controller, bus and unit of the disk with that number on a kind of bus; None for buses without drives."""
     match bus:
         case "scsi":
-            controller, unit = divmod(index, SCSI_UNITS - 1)
-            return controller, 0, unit + (unit >= SCSI_SELF)
+            return index // SCSI_UNITS, 0, index % SCSI_UNITS
         case "ide":
             return index // 4, index % 4 // 2, index % 2
         case "sata":
@@ -83,6 +81,6 @@ def free_unit(domain: Domain) -> DriveAddress:
     controller = 0
     while True:
         for unit in range(SCSI_UNITS):
-            if unit != SCSI_SELF and (controller, 0, 0, unit) not in taken:
+            if (controller, 0, 0, unit) not in taken:
                 return DriveAddress(controller=controller, bus=0, target=0, unit=unit)
         controller += 1

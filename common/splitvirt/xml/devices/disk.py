@@ -14,6 +14,7 @@ from splitvirt.xml.element import (
     Element,
     Node,
     OnOff,
+    Positive,
     Unsigned,
     Unsigned64,
     YesNo,
@@ -30,25 +31,26 @@ class DiskDriver(VirtioOptions, tag="driver", hide_empty=True):
     """How the emulator treats the image."""
 
     name: str | None = attr()
-    type: StorageFormat | None = attr(wrong=lambda raw: ConfigUnsupported(f"unknown driver format value '{raw}'"))
-    cache: Literal["default", "none", "writethrough", "writeback", "directsync", "unsafe"] | None = attr()
-    error_policy: Literal["default", "stop", "report", "ignore", "enospace"] | None = attr()
-    rerror_policy: Literal["default", "stop", "report", "ignore"] | None = attr()
+    type: StorageFormat | Literal["aio"] | None = attr(
+        wrong=lambda raw: ConfigUnsupported(f"unknown driver format value '{raw}'")
+    )
+    cache: Literal["default", "none", "writethrough", "writeback", "directsync", "unsafe"] | None = attr(omit="default")
+    error_policy: Literal["stop", "report", "ignore", "enospace"] | None = attr()
+    rerror_policy: Literal["stop", "report", "ignore", "enospace"] | None = attr()
     io: Literal["native", "threads", "io_uring"] | None = attr()
     ioeventfd: OnOff | None = attr()
     event_idx: OnOff | None = attr()
     copy_on_read: OnOff | None = attr()
     discard: Literal["unmap", "ignore"] | None = attr()
-    iothread: Unsigned | None = attr()
+    iothread: Positive | None = attr()
     detect_zeroes: Literal["off", "on", "unmap"] | None = attr()
     queues: Unsigned | None = attr()
     queue_size: Unsigned | None = attr()
     metadata_cache: MetadataCache | None = child()
 
     def check(self, node: Node) -> None:
-        if self.type == "raw" or node.get("type") != "aio":
-            return
-        self.type = "raw"
+        if self.type == "aio":  # the name that Xen had for it
+            self.type = "raw"
 
 
 class Geometry(Element, tag="geometry"):
@@ -57,9 +59,7 @@ class Geometry(Element, tag="geometry"):
     cyls: Unsigned = attr(wrong=lambda raw: InternalError("invalid geometry settings (cyls)"))
     heads: Unsigned = attr(wrong=lambda raw: InternalError("invalid geometry settings (heads)"))
     secs: Unsigned = attr(wrong=lambda raw: InternalError("invalid geometry settings (secs)"))
-    trans: Literal["none", "auto", "lba"] | None = attr(
-        wrong=lambda raw: InternalError(f"invalid translation value '{raw}'")
-    )
+    trans: Literal["none", "auto", "lba"] | None = attr()
 
 
 def invalid(name: str) -> Any:
