@@ -25,11 +25,23 @@ class Container:
         self, *command: str, user: str = "", timeout: float = 60, **given: object
     ) -> subprocess.CompletedProcess[str]:
         """Run a command in it, as root or as `user`; the output is kept as text, the status is not looked at."""
-        as_user = ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups", "--reset-env"] if user else []
         return subprocess.run(
-            [str(SCRIPT), "exec", self.name, *as_user, *command],
+            [str(SCRIPT), "exec", self.name, *self._as(user), *command],
             capture_output=True, text=True, timeout=timeout, check=False, stdin=subprocess.DEVNULL,
         )  # fmt: skip
+
+    def start(self, *command: str, user: str = "") -> subprocess.Popen[bytes]:
+        """Start a command and do not wait for it; what it says is dropped."""
+        return subprocess.Popen(
+            [str(SCRIPT), "exec", self.name, *self._as(user), *command],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    @staticmethod
+    def _as(user: str) -> list[str]:
+        return ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups", "--reset-env"] if user else []
 
     def ok(self, *command: str, user: str = "", timeout: float = 60) -> str:
         """Run a command that has to succeed; its output."""

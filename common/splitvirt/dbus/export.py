@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from splitvirt.access.rules import Access
 from splitvirt.api.call import Call
 from splitvirt.api.dispatch import Caller, perform, seen
-from splitvirt.api.errors import InternalError, InvalidArg, VirtError
+from splitvirt.api.errors import AccessDenied, InternalError, InvalidArg, OperationDenied, VirtError
 from splitvirt.api.event import Hub
 from splitvirt.api.record import Object, Ref
 from splitvirt.api.wire import Many
@@ -214,7 +214,12 @@ class Export:
     ) -> Any:
         given = [made.from_bus(value, carrier) for (_, made), value in zip(call.bus_params, body, strict=True)]
         values = call.of_bus(given)
-        return await perform(root, call, [ref, *values] if ref is not None else values, caller)
+        try:
+            return await perform(root, call, [ref, *values] if ref is not None else values, caller)
+        except AccessDenied as error:
+            if caller is not None and caller.readonly:
+                raise OperationDenied(f"read only access prevents {call.api}", domain=error.domain) from None
+            raise
 
     def _reply(self, message: Message, signature: str, body: list[Any], fds: list[int]) -> None:
         if expects_reply(message):

@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 from support.bus import private_bus
-from support.lamps import Lamp, Lamps, RealLamps
+from support.lamps import Lamp, Lamps, Light, RealLamps
 
 from splitvirt.access.rules import Access
 from splitvirt.api.errors import NoDomain, OperationInvalid, ServiceError, VirtError
 from splitvirt.dbus import names
 from splitvirt.dbus.bus import Bus
 from splitvirt.dbus.export import Export
+from splitvirt.dbus.proxy import connect_bus
 
 NAME = "org.splitvirt.lamps"
 BASE = "/org/splitvirt/Lamps"
@@ -220,3 +221,27 @@ async def test_a_burst_of_20_000_signals_arrives_whole(address: str) -> None:
             await done.wait()
         assert await client.call(NAME, BASE, ROOT, "Sleep", "u", [0]) == ["rested"]
         assert export.bus.connected
+
+
+async def test_the_proxy_speaks_the_contract(address: str) -> None:
+    async with served(address, "desk", "hall") as (room, client, _):
+        far: Any = await connect_bus(Lamps, client, NAME, BASE, events=True)
+        heard: list[tuple[str, Any, tuple[Any, ...]]] = []
+        far.events.subscribe(lambda event, subject, values: heard.append((event.name, subject, values)))
+        desk, hall = await far.lamps()
+        assert (desk.name, hall.name, desk.id, desk.uuid) == ("desk", "hall", -1, next(iter(room.all)))
+        await desk.switch(True)
+        assert await desk.light() == Light(60, "white")
+        await desk.set_colour("blue")
+        assert await desk.colour() == "blue"
+        assert await desk.secret() is None
+        await far.remove(hall)
+        with pytest.raises(NoDomain):
+            await hall.light()
+        fd = await far.pipe("text")
+        assert os.read(fd, 10) == b"text"
+        os.close(fd)
+        await until(lambda: len(heard) == 2)
+        assert [(name, subject.uuid, values) for name, subject, values in heard] == [
+            ("changed", desk.uuid, (True,)), ("lifecycle", hall.uuid, (1, 0)),
+        ]  # fmt: skip

@@ -1,0 +1,137 @@
+"""Who may do what, with real users, real polkit and real rules, on sockets and on both buses."""
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from support.container import TOP, Container
+
+pytestmark = pytest.mark.long
+
+DENIED = 88  # VIR_ERR_ACCESS_DENIED
+GRANTED = ("connect:getattr", "domain:getattr")
+BUS = ("busctl", "call", "org.splitvirt.virtqemud", "/org/libvirt/QEMU", "org.libvirt.Connect")
+RESTART = "systemctl reset-failed polkit; systemctl restart polkit"
+VIRSH = ("virsh", "-c", "qemu:///system")
+
+RULES = """
+polkit.addRule(function(action, subject) {
+    if (action.id == "org.libvirt.unix.manage" && subject.user != "dave")
+        return polkit.Result.YES;
+    if (action.id.indexOf("org.libvirt.api.") != 0)
+        return polkit.Result.NOT_HANDLED;
+    if (subject.user == "alice")
+        return polkit.Result.YES;
+    if (subject.user == "bob")
+        return ["org.libvirt.api.connect.getattr", "org.libvirt.api.domain.getattr"].indexOf(action.id) >= 0
+            ? polkit.Result.YES : polkit.Result.NO;
+    if (subject.user == "carol" && action.lookup("connect_driver") == "QEMU") {
+        if (action.id.indexOf("org.libvirt.api.domain.") == 0)
+            return action.lookup("domain_name") == "demo" ? polkit.Result.YES : polkit.Result.NO;
+        return polkit.Result.YES;
+    }
+});
+"""
+
+
+@pytest.fixture(scope="module")
+def defined(host: Container) -> Container:
+    """Two guests, and two more users."""
+    host.ok(*VIRSH, "define", "/srv/demo.xml")
+    host.shell("sed s/demo/other/ /srv/demo.xml > /srv/other.xml; virsh -c qemu:///system define /srv/other.xml")
+    host.shell("id carol || useradd -m carol; id dave || useradd -m dave")
+    return host
+
+
+@pytest.fixture
+def fine(defined: Container) -> Iterator[Container]:
+    """Each permission asked of polkit, by RULES; switched on by a reload."""
+    host = defined
+    host.write("/etc/polkit-1/rules.d/10-test.rules", RULES)
+    host.write("/etc/libvirt/virtqemud.conf", 'access_drivers = [ "polkit" ]\n')
+    host.shell(f"cd /etc/polkit-1/rules.d; chmod 755 .; chmod 644 10-test.rules; {RESTART}")
+    host.ok("systemctl", "reload-or-restart", "virtqemud.service")
+    yield host
+    host.shell(f"rm /etc/polkit-1/rules.d/10-test.rules /etc/libvirt/virtqemud.conf; {RESTART}")
+    host.ok("systemctl", "reload-or-restart", "virtqemud.service")
+
+
+def test_everybody_may_look_and_the_group_may_manage(defined: Container) -> None:
+    host = defined
+    refused = host.run(*VIRSH, "list", "--all", user="alice")
+    assert "no polkit agent available to authenticate action 'org.libvirt.unix.manage'" in refused.stderr
+    assert "demo" in host.ok("virsh", "-r", "-c", "qemu:///system", "list", "--all", user="alice")
+    assert "demo" in host.ok(*VIRSH, "list", "--all", user="bob")
+    denied = host.run("virsh", "-r", "-c", "qemu:///system", "start", "demo", user="alice")
+    assert "read only access prevents virDomainCreate" in denied.stderr
+
+
+def test_the_bus_gives_what_the_sockets_give(defined: Container) -> None:
+    host = defined
+    assert host.ok(*BUS, "ListDomains", "u", "0", user="alice").startswith("ao 2 ")
+    denied = host.run(*BUS, "DomainDefineXML", "s", "<domain/>", user="alice")
+    assert "read only access prevents" in denied.stderr
+    reached = host.run(*BUS, "DomainDefineXML", "s", "<domain/>", user="bob")
+    assert reached.returncode != 0
+    assert "prevents" not in reached.stderr
+    assert "denied" not in reached.stderr
+
+
+@pytest.mark.parametrize("front", ["socket", "bus"])
+def test_every_call_asks_for_its_permission(fine: Container, front: str) -> None:
+    """For every declared permission one allowed and one denied call."""
+    host = fine
+
+    def made(user: str) -> list[dict[str, Any]]:
+        said = host.ok(
+            "/usr/lib/splitvirt/bin/python", f"{TOP}/tests/system/every_call.py", front, user=user, timeout=240
+        )
+        return list(json.loads(said))
+
+    bob = made("bob")
+    wrong = [
+        one for one in bob if (one["code"] == DENIED) != bool(set(one["needs"]) - set(GRANTED)) and not one["late"]
+    ]
+    assert not wrong, wrong
+    alice = made("alice")
+    assert [one for one in alice if one["code"] == DENIED] == []
+    asked = {need for one in bob for need in one["needs"]}
+    refused = {need for one in bob if one["code"] == DENIED for need in one["needs"]} | set(GRANTED)
+    assert asked <= refused
+    assert len(asked) > (25 if front == "socket" else 20)
+
+
+def test_lists_show_what_the_caller_may_see(fine: Container) -> None:
+    host = fine
+    assert host.ok(*VIRSH, "list", "--all", "--name", user="carol").split() == ["demo"]
+    assert host.ok(*BUS, "ListDomains", "u", "0", user="carol").startswith("ao 1 ")
+    assert host.run(*VIRSH, "dominfo", "other", user="carol").returncode != 0
+    assert "access denied" in host.run(*BUS, "DomainLookupByName", "s", "other", user="carol").stderr
+    assert sorted(host.ok(*VIRSH, "list", "--all", "--name").split()) == ["demo", "other"]
+
+
+def test_a_user_who_may_not_even_look(fine: Container) -> None:
+    refused = fine.run(*VIRSH, "list", "--all", user="dave")
+    assert "no polkit agent" in refused.stderr
+
+
+def test_polkit_slow_or_gone_denies_and_holds_up_nobody(fine: Container) -> None:
+    host = fine
+    host.ok("systemctl", "kill", "--signal=STOP", "polkit.service")
+    try:
+        pending = host.start(*BUS, "ListDomains", "u", "0", user="carol")
+        began = time.monotonic()
+        host.ok(*VIRSH, "list")
+        assert time.monotonic() - began < 2, "root waits for polkit"
+        assert pending.wait(40) != 0
+    finally:
+        host.ok("systemctl", "kill", "--signal=CONT", "polkit.service")
+    host.shell("systemctl stop polkit; systemctl mask --runtime polkit")
+    try:
+        assert host.run(*BUS, "ListDomains", "u", "0", user="carol").returncode != 0
+        assert "polkit gave no answer" in host.ok("journalctl", "--no-pager", "-u", "virtqemud")
+        host.ok(*VIRSH, "list")
+    finally:
+        host.shell("systemctl unmask --runtime polkit; systemctl reset-failed polkit; systemctl start polkit")
