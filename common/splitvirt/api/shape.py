@@ -242,8 +242,7 @@ class Pins(Shape):
     def tell(self, result: Any, note: Any) -> list[Any]:
         maps, size = note
         taken = (result if self.many else [result] if result else [])[:maps]
-        raw = b"".join(Bitmap.bits(item, size) for item in taken)
-        return [raw.ljust(maps * size, b"\0"), len(taken)]
+        return [b"".join(Bitmap.bits(item, size) for item in taken), len(taken)]
 
     def told(self, answer: list[Any]) -> Any:
         raw, count = answer
@@ -275,7 +274,7 @@ class VcpuList(Shape):
     def tell(self, result: Any, note: Any) -> list[Any]:
         maps, size = note
         raw = b"".join(Bitmap.bits(item.cpumap, size) for item in result[:maps]) if size else b""
-        return [[item.info for item in result[:maps]], raw.ljust(maps * size, b"\0")]
+        return [[item.info for item in result[:maps]], raw]
 
     def told(self, answer: list[Any]) -> Any:
         infos, raw = answer
