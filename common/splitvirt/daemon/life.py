@@ -245,7 +245,7 @@ class Daemon:
         system = self.layout.mode == "system"
         default = "polkit" if system and self.layout.root is None else "none"
         auth = {key: self.config.text(key) or default for key in ("auth_unix_ro", "auth_unix_rw")}
-        return Access(
+        access = Access(
             self.service.driver,
             private=not system,
             auth_ro="polkit" if auth["auth_unix_ro"] == "polkit" else "none",
@@ -253,6 +253,10 @@ class Daemon:
             fine=self.config.texts("access_drivers") == ["polkit"],
             authority=self._authority() if system else None,
         )
+        group, rw = self.config.text("unix_sock_group"), sockets.mode_of(self.config, "rw")
+        modes = {True: sockets.mode_of(self.config, "ro"), False: 0o777 if access.auth_rw == "polkit" else rw}
+        access.opens = lambda caller, readonly: sockets.openable(caller, modes[readonly], group)
+        return access
 
     def _authority(self) -> "Polkit":
         from splitvirt.access.polkit import Polkit

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from splitvirt.access.identity import Identity
 from splitvirt.daemon.config import Config
 from splitvirt.host.paths import Layout
 from splitvirt.rpc.listener import bind
@@ -70,6 +71,18 @@ def mode_of(config: Config, kind: Kind) -> int:
     if kind == "rw" and key not in config.given and config["auth_unix_rw"] == "polkit":
         return 0o777
     return int(config.text(key), 8)
+
+
+def openable(caller: Identity, mode: int, group: str) -> bool:
+    """Whether a socket of that mode and group ("" for the daemon's own) lets the caller open it: on D-Bus the same."""
+    import grp
+
+    if caller.uid in (0, os.geteuid()) or mode & 0o002:
+        return True
+    try:
+        return bool(mode & 0o020) and caller.member_of([grp.getgrnam(group).gr_gid if group else os.getegid()])
+    except KeyError:
+        return False
 
 
 def close(listeners: list[Listening]) -> None:
