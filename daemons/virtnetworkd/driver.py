@@ -71,6 +71,13 @@ class NetworkDriver(api.Networks):
         """Read what is defined, take up what runs, and start what starts by itself. Raises Taken, OSError."""
         make_private(self.run, 0o755)
         self._lock.acquire()
+        try:
+            await self._take_up()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def _take_up(self) -> None:
         self.folder.open()
         self.status.open()
         for name, text in self.folder.load():
@@ -183,7 +190,6 @@ class NetworkDriver(api.Networks):
 
     def announce(self, net: VirtualNetwork, event: int) -> None:
         """Tell whoever listens."""
-        log.info("network %s: event %d", net.name, event, extra={"network": net.name, "uuid": str(net.uuid)})
         self.events.emit(api.Network.lifecycle, net, event, 0)
 
     def drop(self, net: VirtualNetwork) -> None:

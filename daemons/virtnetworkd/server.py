@@ -21,6 +21,9 @@ from . import dnsmasq
 
 log = logging.getLogger(__name__)
 START_SECONDS = 10.0
+SETTLE_SECONDS = 0.02
+"""How long after its pid file a dnsmasq in the foreground may still fail: it drops privileges then."""
+
 BACKOFF_FIRST, BACKOFF_MOST = 0.5, 60.0
 STEADY_SECONDS = 30.0
 """After so long a life a dnsmasq that dies is started again at once."""
@@ -73,40 +76,31 @@ class Server:
             )
         self._forget()
         remove_durable(self.files.pid)
-        argv = [
-            program,
-            f"--conf-file={self.files.conf}",
-            f"--dhcp-leasefile={self.files.leases}",
-            "--keep-in-foreground",
-        ]
+        argv = [program, f"--conf-file={self.files.conf}", f"--dhcp-leasefile={self.files.leases}"]
+        tethered = self._launcher.lifetime == "app"
+        argv += ["--keep-in-foreground"] if tethered else []
         if self._own_user:
             argv += ["--user=root", "--group=root"]
         said = os.memfd_create("dnsmasq")
         try:
             held = await self._launcher.spawn(argv, output=said)
-            await self._ready(held, argv, said)
+            if not await (self._settled(held) if tethered else held.wait(START_SECONDS)) or held.status:
+                raise _failure(held, argv, said)
         except OSError as error:
             raise SystemError_(f"cannot run {program}: {error.strerror}", domain=VIR_FROM_NETWORK) from error
         finally:
             os.close(said)
-        self._watch(held)
+        if tethered:
+            self._watch(held)
+        elif not self.adopt():
+            raise InternalError(f"dnsmasq of network {self.name} ended as soon as it was started")
 
-    async def _ready(self, held: Held, argv: list[str], said: int) -> None:
-        """Wait until it has bound its sockets, which is when it writes its pid file."""
-        deadline = time.monotonic() + START_SECONDS
-        while not _filled(self.files.pid):
-            if held.ended or time.monotonic() > deadline:
-                words = os.pread(said, 65536, 0).decode(errors="replace")
-                status = held.status
-                held.signal(signal.SIGKILL)
-                held.close()
-                if status is None:
-                    raise InternalError(f"dnsmasq did not start in {START_SECONDS:.0f} seconds: {words}")
-                raise InternalError(
-                    f"Child process ({' '.join(argv)}) unexpected exit status {status}: {words}",
-                    domain=VIR_FROM_NETWORK,
-                )
-            await asyncio.sleep(0.001)
+    async def _settled(self, held: Held) -> bool:
+        """Whether a dnsmasq that stays in the foreground has bound its sockets, and lives on after that."""
+        for _ in range(int(START_SECONDS / 0.002)):
+            if _filled(self.files.pid) or await held.wait(0.002):
+                break
+        return not await held.wait(SETTLE_SECONDS) and _filled(self.files.pid)
 
     def _watch(self, held: Held) -> None:
         self._held, self._wanted, self._since = held, True, time.monotonic()
@@ -185,6 +179,17 @@ class Server:
         if self._held is not None:
             self._held.close()
             self._held = None
+
+
+def _failure(held: Held, argv: list[str], said: int) -> InternalError:
+    """Why it did not start, in its own words; what is left of it is ended."""
+    words, status = os.pread(said, 65536, 0).decode(errors="replace"), held.status
+    held.signal(signal.SIGKILL)
+    held.close()
+    command = " ".join(argv)
+    if status is None:
+        return InternalError(f"{command} was not ready after {START_SECONDS:.0f} s: {words}", domain=VIR_FROM_NETWORK)
+    return InternalError(f"Child process ({command}) unexpected exit status {status}: {words}", domain=VIR_FROM_NETWORK)
 
 
 def _filled(path: Path) -> bool:

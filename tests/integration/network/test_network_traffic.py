@@ -66,8 +66,7 @@ async def test_a_guest_gets_a_lease_a_name_and_the_way_out(driver: NetworkDriver
     net = await network(driver)
     far = outside(guests)
     one, two = await guest(driver, guests), await guest(driver, guests)
-    address, router, server, domain, _ = await one.dhcp("alpha")
-    other, *_ = await two.dhcp("beta")
+    (address, router, server, domain, _), (other, *_) = await asyncio.gather(one.dhcp("alpha"), two.dhcp("beta"))
     assert (router, server, domain) == ("192.168.150.1", "192.168.150.1", "lan.test")
     assert await two.resolve(server, "alpha.lan.test") == [address]
     assert await one.resolve(server, "beta") == [other]
@@ -82,14 +81,14 @@ async def test_a_guest_gets_a_lease_a_name_and_the_way_out(driver: NetworkDriver
     assert far.fd >= 0
 
 
+@pytest.mark.long
 async def test_an_isolated_network_has_no_way_out(driver: NetworkDriver, guests: contextlib.ExitStack) -> None:
     await network(driver, forward="")
     await network(driver, "n2", "192.168.151")
     outside(guests)
     one, two = await guest(driver, guests), await guest(driver, guests)
-    address, router, *_ = await one.dhcp()
+    (address, router, *_), (other, *_) = await asyncio.gather(one.dhcp(), two.dhcp())
     assert router == "-"
-    other, *_ = await two.dhcp()
     assert await one.ping(other)
     one.run("ip", "route", "replace", "default", "via", "192.168.150.1")
     assert not await one.ping("203.0.113.2", 2)
@@ -99,13 +98,13 @@ async def test_an_isolated_network_has_no_way_out(driver: NetworkDriver, guests:
     assert not await stranger.ping(address, 2)  # one network is not a way into another
 
 
+@pytest.mark.long
 async def test_isolated_ports_reach_the_host_and_not_each_other(
     driver: NetworkDriver, guests: contextlib.ExitStack
 ) -> None:
     await network(driver, more="<port isolated='yes'/>")
     one, two = await guest(driver, guests), await guest(driver, guests)
-    await one.dhcp()
-    other, *_ = await two.dhcp()
+    _, (other, *_) = await asyncio.gather(one.dhcp(), two.dhcp())
     assert await one.ping("192.168.150.1")
     assert not await one.ping(other, 2)
 
@@ -150,11 +149,11 @@ async def until_resolved(guest: Guest, name: str, wanted: list[str]) -> None:
     raise AssertionError(f"{name} is not {wanted}")
 
 
+@pytest.mark.long
 async def test_a_lent_port_cannot_lie(driver: NetworkDriver, guests: contextlib.ExitStack) -> None:
     await network(driver)
     one, two = await guest(driver, guests), await guest(driver, guests)
-    mine, *_ = await one.dhcp()
-    other, *_ = await two.dhcp()
+    (mine, *_), (other, *_) = await asyncio.gather(one.dhcp(), two.dhcp())
     assert await one.ping("192.168.150.1")
     # an address that another has, one of no network, and the gateway's own
     for stolen in (other, "10.1.2.3", "192.168.150.1"):

@@ -1,0 +1,224 @@
+"""Ports over D-Bus: taken by another process with an open tap, given back when it dies, counted, listed, refused."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.bus import private_bus
+from support.netdaemon import Daemon, daemon
+from support.nethost import Guest, Space, bridges, rules, run, until
+
+NET = """<network><name>n1</name><forward mode='nat'/><bridge name='br-p' stp='off'/>
+<ip address='192.168.150.1' prefix='24'><dhcp><range start='192.168.150.10' end='192.168.150.99'/></dhcp></ip>
+</network>"""
+TAKER = """
+import asyncio, os, sys
+from dbus_fast import Message
+from dbus_fast.aio import MessageBus
+
+async def main():
+    bus = await MessageBus(bus_address=sys.argv[1], negotiate_unix_fd=True).connect()
+    for _ in range(int(sys.argv[2])):
+        reply = await bus.call(Message(destination="org.splitvirt.virtnetworkd", path="/org/libvirt/Network",
+            interface="org.splitvirt.NetworkPort1", member="Take", signature="ssuu", body=["n1", "", 1, 1]))
+        if reply.error_name:
+            print("refused", reply.body[0], flush=True)
+        else:
+            uuid, xml, device, fds = reply.body[0]
+            assert os.fstat(reply.unix_fds[fds[0]]).st_rdev == os.stat("/dev/net/tun").st_rdev
+            print("lent", uuid, device, flush=True)
+    await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+
+
+@pytest.fixture(name="bus")
+def _bus(box: Space) -> Iterator[str]:
+    with tempfile.TemporaryDirectory(prefix="bus-") as folder:
+        Path(folder).chmod(0o755)  # other users are to reach it
+        with private_bus(Path(folder)) as address:
+            yield address
+
+
+@pytest.fixture(name="served")
+def _served(box: Space, root: Path, bus: str) -> Iterator[Daemon]:
+    with daemon(root, "--bus", bus) as made:
+        yield made
+
+
+async def call(bus: str, member: str, signature: str = "", *body: Any, interface: str = "") -> Any:
+    """A call of ours over the bus; the error's text as RuntimeError."""
+    from dbus_fast import Message
+    from dbus_fast.aio import MessageBus
+
+    connection = await MessageBus(bus_address=bus, negotiate_unix_fd=True).connect()
+    try:
+        reply = await connection.call(
+            Message(
+                destination="org.splitvirt.virtnetworkd",
+                path="/org/libvirt/Network",
+                member=member,
+                interface=interface or "org.splitvirt.NetworkPort1",
+                signature=signature,
+                body=list(body),
+            )
+        )
+        assert reply is not None
+        if reply.error_name:
+            raise RuntimeError(reply.body[0])
+        for fd in reply.unix_fds:
+            os.close(fd)
+        return reply.body[0] if reply.body else None
+    finally:
+        connection.disconnect()
+
+
+async def started(bus: str) -> None:
+    await call(bus, "NetworkCreateXML", "s", NET, interface="org.libvirt.Connect")
+
+
+def taker(bus: str, count: int = 1, uid: int | None = None) -> "subprocess.Popen[str]":
+    """Another process that takes ports and then waits."""
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    return subprocess.Popen(
+        [sys.executable, "-c", TAKER, bus, str(count)], stdout=subprocess.PIPE, text=True, env=env, user=uid
+    )
+
+
+def said(process: "subprocess.Popen[str]") -> list[str]:
+    assert process.stdout is not None
+    return process.stdout.readline().split()
+
+
+def taps() -> list[str]:
+    return [line.split()[1].rstrip(":") for line in run("ip", "-o", "link", "show", "master", "br-p").splitlines()]
+
+
+async def nobody_holds(bus: str) -> None:
+    """Within a second of the taker's end, its port and tap are gone."""
+    deadline = time.monotonic() + 1
+    while await call(bus, "List") or taps():
+        assert time.monotonic() < deadline
+
+
+async def test_a_port_ends_with_its_taker(served: Daemon, bus: str) -> None:
+    await started(bus)
+    process = taker(bus)
+    try:
+        word, uuid, device = await asyncio.to_thread(said, process)
+        assert word == "lent"
+        assert taps() == [device]
+        ((network, listed, shown, mac, user, uid, pid, command, name, since),) = await call(bus, "List")
+        assert (network, listed, shown, user, uid, pid) == ("n1", uuid, device, "root", 0, process.pid)
+        assert mac.startswith("52:54:00:")
+        assert command.startswith("python")
+        assert name.startswith(":1.")
+        assert since > 1e9
+        assert "splitvirt" in rules()
+        process.kill()
+        await nobody_holds(bus)
+        assert "table bridge" not in rules()
+        assert bridges() == ["br-p"]
+    finally:
+        process.kill()
+        process.communicate()
+
+
+async def test_ports_outlive_the_daemon_and_not_their_taker(served: Daemon, bus: str) -> None:
+    await started(bus)
+    process = taker(bus)
+    try:
+        _, uuid, device = await asyncio.to_thread(said, process)
+        served.stop(signal.SIGKILL)
+        assert taps() == [device]
+        served.start()
+        assert [row[1] for row in await call(bus, "List")] == [uuid]
+        process.kill()
+        await nobody_holds(bus)
+        end_text(process)
+        process = taker(bus)
+        await asyncio.to_thread(said, process)
+        served.stop(signal.SIGKILL)
+        process.kill()
+        process.wait()
+        served.start()
+        assert await call(bus, "List") == []
+        assert taps() == []
+    finally:
+        process.kill()
+        process.communicate()
+
+
+async def test_a_port_is_released_by_its_holder(served: Daemon, bus: str) -> None:
+    await started(bus)
+    process = taker(bus, 2)
+    try:
+        _, first, _ = await asyncio.to_thread(said, process)
+        _, second, device = await asyncio.to_thread(said, process)
+        await call(bus, "Release", "s", first)
+        assert [row[1] for row in await call(bus, "List")] == [second]
+        assert taps() == [device]
+        with pytest.raises(RuntimeError, match="no port with UUID"):
+            await call(bus, "Release", "s", first)
+        with pytest.raises(RuntimeError, match="no network with matching name 'other'"):
+            await call(bus, "Take", "ssuu", "other", "", 1, 0)
+        with pytest.raises(RuntimeError, match="1 to 16 queues"):
+            await call(bus, "Take", "ssuu", "n1", "", 99, 0)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+async def test_a_guest_on_a_lent_tap_has_the_network(served: Daemon, bus: str) -> None:
+    from dbus_fast import Message
+    from dbus_fast.aio import MessageBus
+
+    await started(bus)
+    connection = await MessageBus(bus_address=bus, negotiate_unix_fd=True).connect()
+    reply = await connection.call(
+        Message(
+            destination="org.splitvirt.virtnetworkd",
+            path="/org/libvirt/Network",
+            member="Take",
+            interface="org.splitvirt.NetworkPort1",
+            signature="ssuu",
+            body=["n1", "", 1, 1],
+        )
+    )
+    assert reply is not None
+    _, xml, _, fds = reply.body[0]
+    guest = Guest(xml.split("<mac address='")[1][:17])
+    try:
+        guest.plug(reply.unix_fds[fds[0]])
+        _, router, *_ = await guest.dhcp("bus-guest")
+        assert router == "192.168.150.1"
+        assert await guest.ping(router)
+    finally:
+        guest.close()
+        connection.disconnect()
+    await until(lambda: not taps(), 1.0)
+
+
+async def test_a_stranger_is_refused(served: Daemon, bus: str) -> None:
+    await started(bus)
+    process = taker(bus, uid=65534)
+    try:
+        words = await asyncio.to_thread(said, process)
+        assert words[0] != "lent"
+        assert taps() == []
+    finally:
+        end_text(process)
+
+
+def end_text(process: "subprocess.Popen[str]") -> None:
+    process.kill()
+    process.communicate(timeout=10)
