@@ -9,10 +9,11 @@ import itertools
 import logging
 import os
 import socket
+import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from os import PathLike
-from typing import Any
+from typing import Any, NamedTuple
 
 from splitvirt.api.errors import RPCError
 from splitvirt.api.program import ADMIN
@@ -28,6 +29,14 @@ from .peer import Peer
 from .procedure import Procedure
 
 log = logging.getLogger(__name__)
+
+
+class UnderWay(NamedTuple):
+    """A call that waits for something: its name, who made it, and since when (monotonic)."""
+
+    name: str
+    client: str
+    since: float
 
 
 class Server:
@@ -61,6 +70,7 @@ class Server:
         self._numbers = itertools.count(1)
         self._listeners: list[Listener] = []
         self._running: set[asyncio.Future[Any]] = set()
+        self.under_way: dict[asyncio.Future[Any], UnderWay] = {}
         self._busy = 0
         self._waiting: deque[tuple[Peer, Procedure, Message]] = deque()
         self._idle: list[asyncio.Future[None]] = []
@@ -172,10 +182,12 @@ class Server:
             self._ended(peer, procedure)
         else:
             self._running.add(task)
+            self.under_way[task] = UnderWay(procedure.name, peer.name, time.monotonic())
             task.add_done_callback(lambda task: self._finished(task, peer, procedure))
 
     def _finished(self, task: "asyncio.Future[Any]", peer: Peer, procedure: Procedure) -> None:
         self._running.discard(task)
+        del self.under_way[task]
         self._ended(peer, procedure)
         while self._waiting and self._busy < self.limits.max_workers:
             self._busy += 1
