@@ -224,7 +224,7 @@ class Configuring(Lifecycle):
     async def _keep_complete(self, changed: DomainXML) -> None:
         from .prepare import prepare
 
-        prepare(changed, await self.driver.capabilities_of(changed))
+        prepare(changed, await self.driver.capabilities_of(changed), nvram=str(self.driver.places.nvram))
         self.keep(changed)
 
 

@@ -89,6 +89,8 @@ class QemuDriver(HostCalls, Listing):
         self._lock = OwnerLock(self.places.state / "driver.lock")
         self._last_id = 0
         self._exposure: Exposure | None = None
+        self._ports: Any = None
+        self._own_ports = False
         self._tasks: set[asyncio.Task[Any]] = set()
 
     @functools.cached_property
@@ -145,6 +147,9 @@ class QemuDriver(HostCalls, Listing):
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for guest in self.guests:
             await guest.let_be()
+        if self._own_ports:
+            await self._ports.close()
+            self._ports, self._own_ports = None, False
         self.launcher.close()
         self._lock.release()
 
@@ -268,7 +273,7 @@ class QemuDriver(HostCalls, Listing):
         if "/" in config.name or config.name in (".", ".."):
             raise XMLError(f"name {config.name} cannot contain '/'", domain=c.VIR_FROM_DOMAIN)
         config.uuid = str(self._uuid(config.uuid))
-        prepare(config, await self.capabilities_of(config))
+        prepare(config, await self.capabilities_of(config), nvram=str(self.places.nvram))
         return config
 
     @staticmethod
@@ -356,7 +361,7 @@ class QemuDriver(HostCalls, Listing):
         """A configuration made fit for one run."""
         from .prepare import prepare
 
-        prepare(config, await self.capabilities_of(config), for_start=True)
+        prepare(config, await self.capabilities_of(config), for_start=True, nvram=str(self.places.nvram))
         return config
 
     @asynccontextmanager
@@ -364,8 +369,8 @@ class QemuDriver(HostCalls, Listing):
         """The command line of a guest, with all that it refers to brought about."""
         from .context import Context
         from .order import filled
+        from .resources import Resources
 
-        places = guest.places
         environment = dict(os.environ if self.environment is None else self.environment)
         context = Context(
             domain=live,
@@ -375,8 +380,34 @@ class QemuDriver(HostCalls, Listing):
             id=guest.id,
             env=environment,
         )
-        async with filled(context, places, self.launcher) as order:
+        async with filled(Resources(guest, live, context, flags)) as order:
             yield order
+
+    def used_ports(self) -> set[int]:
+        """Ports of the screens of running guests."""
+        from splitvirt.xml.devices.graphics import Graphics
+
+        from . import devicelist
+
+        screens = (s for guest in self.guests.active() if guest.live for s in devicelist.of(guest.live, Graphics))
+        return {port for screen in screens for port in (screen.port, screen.websocket) if port and port > 0}
+
+    async def network_ports(self) -> Any:
+        """Who lends ports: what was given as `networks`, else the shared daemon, reached by its bus name.
+
+        SystemError_ where there is neither.
+        """
+        if self._ports is None:
+            given: Any = self.networks
+            if given is None:
+                from splitvirt.api.lease import NetworkPorts
+                from splitvirt.dbus.proxy import connect_bus
+
+                bus = "session" if self.layout.mode == "session" and self.layout.root is None else "system"
+                given = await connect_bus(NetworkPorts, bus, "org.splitvirt.virtnetworkd", "/org/libvirt/Network")
+                self._own_ports = True
+            self._ports = given if hasattr(given, "take") else given.leases
+        return self._ports
 
     async def native(self, xml: str) -> str:
         """The command line of a configuration; nothing is opened or made."""

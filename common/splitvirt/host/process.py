@@ -92,9 +92,19 @@ class Launcher:
         return [*self._prefix, str(os.getpid())]
 
 
-def run_blocking(argv: Sequence[str], *, timeout: float = 30.0) -> subprocess.CompletedProcess[str]:
+def run_blocking(
+    argv: Sequence[str], *, timeout: float = 30.0, fds: Iterable[int] = ()
+) -> subprocess.CompletedProcess[str]:
     """Run a program to its end within `timeout` seconds and return what it said; for use outside an event loop."""
-    return subprocess.run(argv, capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL, check=False)
+    return subprocess.run(
+        argv,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        stdin=subprocess.DEVNULL,
+        pass_fds=tuple(fds),
+        check=False,
+    )
 
 
 async def run(argv: Sequence[str], *, timeout: float = 30.0) -> subprocess.CompletedProcess[str]:

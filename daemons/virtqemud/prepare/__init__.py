@@ -7,8 +7,8 @@ and of what its emulator can do, in a file named after its subject, with the che
 from collections.abc import Callable
 
 from splitvirt.xml.domain import Domain
+from virtqemud.capabilities import Capabilities
 
-from ..capabilities import Capabilities
 from . import (
     aliases,
     chardevs,
@@ -34,7 +34,6 @@ from . import (
 Pass = Callable[[Domain, Capabilities], None]
 
 DEFAULTS: tuple[Pass, ...] = (
-    os.defaults,
     cpu.vcpus,
     numa.defaults,
     memory.defaults,
@@ -67,11 +66,15 @@ CHECKS: tuple[Pass, ...] = (
 )
 
 
-def prepare(domain: Domain, caps: Capabilities, *, for_start: bool = False) -> None:
+def prepare(
+    domain: Domain, caps: Capabilities, *, for_start: bool = False, nvram: str = "/var/lib/libvirt/qemu/nvram"
+) -> None:
     """Make a guest complete, or refuse it. Raises VirtError with libvirt's codes and words.
 
-    With `for_start` also what only a running guest has: aliases.
+    With `for_start` also what only a running guest has: aliases. `nvram` is the folder of the guests' own firmware
+    variables.
     """
+    os.defaults(domain, caps, nvram)
     for fill in DEFAULTS:
         fill(domain, caps)
     controllers.for_devices(domain, caps)
