@@ -236,11 +236,10 @@ def check_descriptors(ctx: Context) -> None:
 def plain_interfaces(domain: Domain) -> None:
     """What libvirt does before it prints a command line: every interface becomes a plain tap.
 
-    Kept are model, MAC, script, and the order of boot; addresses are to be assigned anew.
+    Kept are model, MAC and script; addresses are to be assigned anew.
     """
     from splitvirt.xml.devices.interface import Interface
 
     domain.devices.interfaces = [
-        Interface(type="ethernet", mac=d.mac, model=d.model, script=d.script, boot_order=d.boot_order)
-        for d in domain.devices.interfaces
+        Interface(type="ethernet", mac=d.mac, model=d.model, script=d.script) for d in domain.devices.interfaces
     ]

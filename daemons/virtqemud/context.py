@@ -69,6 +69,8 @@ class Context:
     caps: Capabilities
     lib: str
     """libvirt's directory of QEMU state, "/var/lib/libvirt/qemu"."""
+    run: str = "/run/libvirt/qemu"
+    """libvirt's directory of QEMU sockets that last as long as the host is up."""
     settings: Settings = field(default_factory=Settings)
     id: int = -1
     native: bool = False

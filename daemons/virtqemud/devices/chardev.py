@@ -13,7 +13,7 @@ def chardev(dev: Chardev, id: str, ctx: Context, alias: str, *, kind: str = "") 
     """`-chardev` of a device's backend, with what its encryption needs. `kind` is the device's tag, for spice."""
     parts = Parts()
     source = dev.sources[0] if dev.sources else ChardevSource()
-    tls = credentials(parts, dev, source, ctx, alias) if dev.type == "tcp" else None
+    tls = credentials(parts, dev, source, ctx, id) if dev.type == "tcp" else None
     head, values = backend(dev, source, id, kind)
     log = {"logfile": dev.log_file, "logappend": dev.log_append} if dev.log_file else {}
     parts.add("-chardev", options(head, id=id, **values, tls_creds=tls, **log))
@@ -30,7 +30,7 @@ def backend(dev: Chardev, source: ChardevSource, id: str, kind: str) -> tuple[st
         case "null" | "vc" | "pty" | "stdio":
             return dev.type, {}
         case "dev":
-            return "serial", {"path": source.path}
+            return "parallel" if kind == "parallel" else "serial", {"path": source.path}
         case "file":
             return "file", {"path": source.path, "append": source.append}
         case "pipe":
@@ -70,15 +70,17 @@ def server(source: ChardevSource) -> dict[str, object]:
     if source.mode == "bind":
         return {"server": True, "wait": False}
     again = source.reconnect
-    return {"reconnect": None if again is None else (again.timeout or 0) if again.enabled else 0}
+    if again is None or again.enabled is None:
+        return {}
+    return {"reconnect": (again.timeout or 0) if again.enabled else 0}
 
 
-def credentials(parts: Parts, dev: Chardev, source: ChardevSource, ctx: Context, alias: str) -> str | None:
+def credentials(parts: Parts, dev: Chardev, source: ChardevSource, ctx: Context, chardev_id: str) -> str | None:
     """The TLS object of a TCP backend, when it is encrypted; its id."""
     wanted = ctx.settings.chardev_tls if source.tls is None else source.tls
     if not wanted:
         return None
-    id = f"obj{alias}_tls0"
+    id = f"obj{chardev_id}_tls0"
     listening = source.mode == "bind"
     parts.object(
         "tls-creds-x509", id, dir=ctx.settings.chardev_tls_dir, endpoint="server" if listening else "client",

@@ -9,7 +9,7 @@ from virtqemud.devices.audio import backend
 from virtqemud.devices.host import render_node
 from virtqemud.parts import Parts, escape, options
 
-VNC_PORT, SPICE_PORT, SPICE_TLS_PORT, WEBSOCKET = 5900, 5901, 5902, 5700
+VNC_PORT, SPICE_PORT, SPICE_TLS_PORT = 5900, 5901, 5902
 """What libvirt prints for ports that are chosen at start."""
 
 
@@ -27,7 +27,7 @@ def graphics(dev: Graphics, ctx: Context) -> Parts:
             parts.add("-display", options("egl-headless", rendernode=dev.rendernode or render_node()))
             return parts
         case "dbus":
-            return dbus(dev)
+            return dbus(dev, ctx)
     raise ConfigUnsupported(f"unsupported graphics type '{dev.type}'")
 
 
@@ -46,11 +46,11 @@ def sdl(dev: Graphics) -> Parts:
     return parts
 
 
-def dbus(dev: Graphics) -> Parts:
+def dbus(dev: Graphics, ctx: Context) -> Parts:
     """A D-Bus display; the sound goes along where an audio backend is named."""
     parts = Parts()
     audio = f"audio{dev.audio_id}" if dev.audio_id else None
-    address = None if dev.p2p else dev.address
+    address = None if dev.p2p else dev.address or f"unix:path={ctx.run}/dbus/{ctx.short_name}-dbus.sock"
     parts.add(
         "-display",
         options("dbus", p2p=dev.p2p or None, addr=address, gl=dev.gl, rendernode=dev.rendernode, audiodev=audio),
@@ -101,7 +101,7 @@ def vnc_place(dev: Graphics, at: Listen, ctx: Context, parts: Parts) -> str:
 def websocket(dev: Graphics) -> int | None:
     if not dev.websocket:
         return None
-    return WEBSOCKET if dev.websocket < 0 else dev.websocket
+    return dev.websocket
 
 
 def spice(dev: Graphics, ctx: Context) -> Parts:
@@ -156,8 +156,6 @@ def ports(dev: Graphics, ctx: Context) -> tuple[int, int]:
     modes = {channel.mode for channel in dev.channels} | {dev.default_mode or "any"}
     plain = bool(modes & {"any", "insecure"})
     secure = "secure" in modes or ("any" in modes and ctx.settings.spice_tls)
-    if (secure or tls < 0) and not ctx.settings.spice_tls and tls <= 0:
-        raise ConfigUnsupported("Auto allocation of spice TLS port requested but spice TLS is disabled in qemu.conf")
     if port <= 0:
         port = SPICE_PORT if plain or port < 0 else 0
     if tls <= 0:

@@ -89,7 +89,7 @@ def sockets(dev: Interface) -> dict[str, Any]:
 def vhostuser(dev: Interface, parts: Parts) -> dict[str, Any]:
     """A switch's process behind a socket."""
     id = f"char{dev.alias}"
-    mode = "bind" if dev.mode == "server" else "connect"
+    mode = "bind" if dev.socket_mode == "server" else "connect"
     end = server(ChardevSource(mode=mode, reconnect=dev.reconnect))
     parts.add("-chardev", options("socket", id=id, path=dev.path, **end))
     queues = dev.driver.queues if dev.driver and (dev.driver.queues or 0) > 1 else None

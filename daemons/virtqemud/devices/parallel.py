@@ -9,6 +9,6 @@ from virtqemud.parts import Parts
 
 def parallel(dev: Parallel, ctx: Context) -> Parts:
     """A chardev and the port."""
-    parts = chardev(dev, f"char{dev.alias}", ctx, dev.alias or "")
+    parts = chardev(dev, f"char{dev.alias}", ctx, dev.alias or "", kind="parallel")
     device(parts, "isa-parallel", dev, ctx, chardev=f"char{dev.alias}")
     return parts

@@ -22,10 +22,8 @@ def shmem(dev: Shmem, ctx: Context) -> Parts:
         device(parts, "ivshmem-plain", dev, ctx, memdev=memory, master=master)
     elif dev.model == "ivshmem-doorbell":
         ioeventfd = True if dev.msi_ioeventfd is None else dev.msi_ioeventfd
-        device(
-            parts, "ivshmem-doorbell", dev, ctx, chardev=f"char{dev.alias}", vectors=dev.msi_vectors or None,
-            master=master, ioeventfd=ioeventfd,
-        )  # fmt: skip
+        vectors = dev.msi_vectors or None
+        device(parts, "ivshmem-doorbell", dev, ctx, chardev=f"char{dev.alias}", vectors=vectors, ioeventfd=ioeventfd)
         path = dev.server_path or f"{ctx.lib.removesuffix('/qemu')}/shmem-{dev.name}-sock"
         parts.add("-chardev", options("socket", id=f"char{dev.alias}", path=path))
     else:

@@ -29,6 +29,5 @@ def sound(dev: Sound, ctx: Context) -> Parts:
                 "audiodev": audio,
             })  # fmt: skip
         return parts
-    multi = dev.multichannel if dev.model == "usb" else None
-    device(parts, DRIVERS[dev.model], dev, ctx, audiodev=audio, multi=multi)
+    device(parts, DRIVERS[dev.model], dev, ctx, audiodev=audio)
     return parts

@@ -12,7 +12,7 @@ def vsock(dev: Vsock, ctx: Context) -> Parts:
     fd = ctx.vsock_fd
     if fd is not None:
         parts.fds.append(fd)
-    virtio(
-        parts, "vhost-vsock", dev, ctx, dev.driver, **{"guest-cid": dev.cid, "vhostfd": None if fd is None else str(fd)}
-    )
+    shown = "-1" if ctx.native else None if fd is None else str(fd)  # printed, nothing is open
+    cid = dev.cid or (0 if ctx.native else None)
+    virtio(parts, "vhost-vsock", dev, ctx, dev.driver, **{"guest-cid": cid, "vhostfd": shown})
     return parts

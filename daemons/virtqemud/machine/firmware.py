@@ -45,7 +45,6 @@ def firmware(ctx: Context) -> Firmware | None:
         loader.path, rom=not flash, read_only=bool(loader.readonly), secure=bool(loader.secure),
         nvram=nvram if flash and loader.readonly and not loader.stateless else None,
         template=(os_.nvram.template if os_.nvram else None) or "",
-        format=loader.format or "raw",
     )  # fmt: skip
 
 

@@ -25,6 +25,7 @@ from . import (
     os,
     others,
     pci,
+    rules,
     sysinfo,
     tune,
     usb,
@@ -63,16 +64,18 @@ CHECKS: tuple[Pass, ...] = (
     chardevs.check,
     displays.check,
     others.check,
+    rules.check,
 )
 
 
 def prepare(
-    domain: Domain, caps: Capabilities, *, for_start: bool = False, nvram: str = "/var/lib/libvirt/qemu/nvram"
+    domain: Domain, caps: Capabilities, *, for_start: bool = False, nvram: str = "/var/lib/libvirt/qemu/nvram",
+    spice_tls: bool = False,
 ) -> None:
     """Make a guest complete, or refuse it. Raises VirtError with libvirt's codes and words.
 
     With `for_start` also what only a running guest has: aliases. `nvram` is the folder of the guests' own firmware
-    variables.
+    variables, `spice_tls` whether qemu.conf turns SPICE's encryption on.
     """
     os.defaults(domain, caps, nvram)
     for fill in DEFAULTS:
@@ -83,5 +86,6 @@ def prepare(
     usb.assign_usb(domain)
     for check in CHECKS:
         check(domain, caps)
+    rules.spice(domain, spice_tls)
     if for_start:
         aliases.assign(domain)

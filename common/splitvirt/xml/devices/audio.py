@@ -2,10 +2,8 @@
 
 from typing import Literal
 
-from splitvirt.xml.element import Element, Unsigned, YesNo, attr, child
-
-PULSE = ("type", "pulseaudio")
-JACK = ("type", "jack")
+from splitvirt.api.errors import ConfigUnsupported, XMLError
+from splitvirt.xml.element import Element, Node, Positive, YesNo, attr, child
 
 
 class AudioStream(Element, hide_empty=True):
@@ -13,29 +11,36 @@ class AudioStream(Element, hide_empty=True):
 
     mixing_engine: YesNo | None = attr("@mixingEngine")
     fixed_settings: YesNo | None = attr("@fixedSettings")
-    voices: Unsigned | None = attr()
-    buffer_length: Unsigned | None = attr("@bufferLength")
+    voices: Positive | None = attr()
+    buffer_length: Positive | None = attr("@bufferLength")
     dev: str | None = attr()
-    buffer_count: Unsigned | None = attr("@bufferCount")
+    buffer_count: Positive | None = attr("@bufferCount")
     try_poll: YesNo | None = attr("@tryPoll")
     name: str | None = attr()
     stream_name: str | None = attr("@streamName")
-    latency: Unsigned | None = attr()
+    latency: Positive | None = attr()
     server_name: str | None = attr("@serverName")
     client_name: str | None = attr("@clientName")
     connect_ports: str | None = attr("@connectPorts")
     exact_name: YesNo | None = attr("@exactName")
-    frequency: Unsigned | None = attr("settings/@frequency")
-    channels: Unsigned | None = attr("settings/@channels")
+    frequency: Positive | None = attr("settings/@frequency")
+    channels: Positive | None = attr("settings/@channels")
     format: Literal["s8", "u8", "s16", "u16", "s32", "u32", "f32"] | None = attr("settings/@format")
+
+    def check(self, node: Node) -> None:
+        """Raise ConfigUnsupported for settings without the flags that they need."""
+        if self.fixed_settings and not self.mixing_engine:
+            raise ConfigUnsupported("fixed audio settings requires mixing engine")
+        if not self.fixed_settings and any(v is not None for v in (self.frequency, self.channels, self.format)):
+            raise ConfigUnsupported("audio settings specified without fixed settings flag")
 
 
 class Audio(Element, tag="audio"):
     """One audio backend, numbered from 1."""
 
-    id: Unsigned = attr()
+    id: Positive = attr(missing=lambda: XMLError("Missing required attribute 'type' in element 'audio'"))
     type: Literal["none", "alsa", "coreaudio", "jack", "oss", "pulseaudio", "sdl", "spice", "file", "dbus"] = attr()
-    timer_period: Unsigned | None = attr("@timerPeriod")
+    timer_period: Positive | None = attr("@timerPeriod")
     server_name: str | None = attr("@serverName", when="pulseaudio")
     driver: Literal["esd", "alsa", "arts", "pulseaudio"] | None = attr(when="sdl")
     path: str | None = attr(when="file")

@@ -1,26 +1,49 @@
 """`<channel>`: a private wire between host and guest: virtio ports, the agent, forwarded connections."""
 
 from collections.abc import Mapping
+from ipaddress import ip_address
 from typing import Any, Literal
 
-from splitvirt.api.errors import XMLError
+from splitvirt.api.errors import ConfigUnsupported, SystemError_, XMLError
 from splitvirt.xml.devices.chardev import Chardev
 from splitvirt.xml.devices.device import Device
-from splitvirt.xml.element import LIVE, Unsigned, attr
+from splitvirt.xml.element import LIVE, Node, Unsigned, attr
 
 
 class Channel(Chardev, Device, tag="channel"):
-    """A channel; `target_state` tells whether the guest has its end open."""
+    """A channel; `target_state` (connected, disconnected) tells whether the guest has its end open."""
+
+    SOURCELESS = frozenset({"unix"})
 
     target_type: Literal["virtio", "guestfwd", "xen"] = attr(
         "target/@type",
         missing=lambda: XMLError("target type must be specified for channel device"),
-        wrong=lambda raw: XMLError(f"unknown target type '{raw}' specified for character device"),
+        wrong=lambda raw: ConfigUnsupported(f"unknown target type '{raw}' specified for character device"),
     )
     target_name: str | None = attr("target/@name")
     target_address: str | None = attr("target/@address")
-    target_port: Unsigned | None = attr("target/@port", wrong=lambda raw: XMLError(f"Invalid port number: {raw}"))
-    target_state: Literal["connected", "disconnected"] | None = attr("target/@state", mode=LIVE)
+    target_port: Unsigned | None = attr("target/@port")
+    target_state: str | None = attr("target/@state", mode=LIVE)
+
+    def check(self, node: Node) -> None:
+        super().check(node)
+        if self.target_type == "guestfwd":
+            self.check_forward()
+
+    def check_forward(self) -> None:
+        """Raise VirtError unless the guest's side is an IPv4 address and a port."""
+        if self.target_address is None:
+            raise XMLError("guestfwd channel does not define a target address")
+        try:
+            address = ip_address(self.target_address)
+        except ValueError:
+            raise SystemError_(
+                f"Cannot parse socket address '{self.target_address}': Name or service not known"
+            ) from None
+        if address.version != 4:
+            raise ConfigUnsupported("guestfwd channel only supports IPv4 addresses")
+        if self.target_port is None:
+            raise XMLError("Missing required attribute 'port' in element 'target'")
 
     def visible(self, bits: int) -> Mapping[str, Any]:
         return self.hidden(bits, super().visible(bits))

@@ -1,9 +1,9 @@
 """Character devices' host side: where the bytes of a serial port, channel, smart card, ... go to and come from."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
-from splitvirt.api.errors import XMLError
+from splitvirt.api.errors import ConfigUnsupported, InternalError, XMLError
 from splitvirt.xml.element import LIVE, Element, Node, OnOff, Unsigned, YesNo, attr, child, children
 from splitvirt.xml.seclabel import DeviceLabel
 
@@ -28,10 +28,10 @@ KEPT = {
 """What of `<source>` each backend has; the rest is dropped, as libvirt drops it."""
 
 
-class Reconnect(Element, tag="reconnect"):
+class Reconnect(Element, tag="reconnect", hide_empty=True):
     """Whether and after how many seconds a lost connection is made again."""
 
-    enabled: YesNo = attr()
+    enabled: YesNo | None = attr()
     timeout: Unsigned | None = attr()
 
     def check(self, node: Node) -> None:
@@ -44,7 +44,7 @@ class Reconnect(Element, tag="reconnect"):
 class ChardevSource(Element, tag="source", hide_empty=True):
     """One end on the host: a path, an address, or a channel's name."""
 
-    mode: Literal["bind", "connect"] | None = attr(wrong=lambda raw: XMLError(f"Unknown source mode '{raw}'"))
+    mode: Literal["bind", "connect"] | None = attr()
     path: str | None = attr()
     host: str | None = attr()
     service: str | None = attr()
@@ -66,32 +66,31 @@ class ChardevSource(Element, tag="source", hide_empty=True):
 class Chardev(Element):
     """A base for what has a character device as its backend; its fields come first."""
 
+    SOURCELESS: ClassVar[frozenset[str]] = frozenset()
+    """Backends that need no source here: the driver gives them one."""
+
     type: Backend | None = attr(
         order=-1,
-        wrong=lambda raw: XMLError(f"unknown type presented to host for character device: {raw}"),
+        default="pty",
+        wrong=lambda raw: ConfigUnsupported(f"unknown type presented to host for character device: {raw}"),
     )
     sources: list[ChardevSource] = children(order=-1)
     log_file: str | None = attr("log/@file", order=-1)
     log_append: OnOff | None = attr("log/@append", order=-1)
     protocol: Literal["raw", "telnet", "telnets", "tls"] | None = attr(
-        "protocol/@type", order=-1, when="tcp", wrong=lambda raw: XMLError(f"Unknown protocol '{raw}'")
+        "protocol/@type", order=-1, when="tcp", wrong=lambda raw: ConfigUnsupported(f"Unknown protocol '{raw}'")
     )
 
     def check(self, node: Node) -> None:
         self.tidy()
 
     def tidy(self) -> None:
-        """Leave of the sources what this type of backend has. Raises XMLError for too many of them, or no type."""
-        if self.type is None:
-            raise XMLError("Missing type for char device")
+        """Leave of the sources what this type of backend has. Raises VirtError for too many, or what is missing."""
         limit = 2 if self.type == "udp" else 1
         if len(self.sources) > limit:
-            raise XMLError(
-                "only two source elements are allowed for udp character device"
-                if limit == 2
-                else "only one source element is allowed for non-udp character device"
-            )
-        kept = KEPT.get(self.type, ())
+            words = "two source elements are" if limit == 2 else "one source element is"
+            raise XMLError(f"only {words} allowed for character device")
+        kept = KEPT.get(self.type or "", ())
         for source in self.sources:
             source.__dict__ = {k: v for k, v in source.__dict__.items() if k in kept or k == "seclabels"}
             if "mode" in kept and source.mode is None:
@@ -102,6 +101,31 @@ class Chardev(Element):
             self.sources.sort(key=lambda s: s.mode or "")
         if self.type == "tcp" and self.protocol is None:
             self.protocol = "raw"
+        if self.log_file is None:
+            self.log_append = None
+        self.demand()
+
+    def demand(self) -> None:
+        """Raise InternalError or ConfigUnsupported for a source that cannot do without something."""
+        source = self.sources[0] if self.sources else ChardevSource()
+        missing = ""
+        match "" if self.type in self.SOURCELESS else self.type:
+            case "file" | "dev" | "pipe" | "unix":
+                missing = "" if source.path else "path"
+            case "tcp":
+                missing = "" if source.host else "host"
+                missing = missing or ("" if source.service else "service")
+            case "udp":
+                far = self.end("connect")
+                missing = "" if far and far.service else "service"
+            case "nmdm":
+                missing = "" if source.master and source.slave else "master" if not source.master else "slave"
+            case "spiceport" | "dbus" if not source.channel:
+                raise ConfigUnsupported("Missing source channel attribute for char device")
+        if missing:
+            raise InternalError(f"Missing source {missing} attribute for char device")
+        if source.mode == "bind" and source.reconnect and source.reconnect.enabled:
+            raise InternalError("chardev reconnect is possible only for connect mode")
 
     @property
     def source(self) -> ChardevSource:

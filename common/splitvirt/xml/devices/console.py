@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from splitvirt.api.errors import XMLError
+from splitvirt.api.errors import ConfigUnsupported, XMLError
 from splitvirt.xml.devices.chardev import Backend, Chardev
 from splitvirt.xml.devices.device import Device
 from splitvirt.xml.element import LIVE, NonNegative, attr
@@ -16,13 +16,14 @@ class Console(Chardev, Device, tag="console"):
 
     type: Backend | None = attr(
         order=-1, default="pty",
-        wrong=lambda raw: XMLError(f"unknown type presented to host for character device: {raw}"),
+        wrong=lambda raw: ConfigUnsupported(f"unknown type presented to host for character device: {raw}"),
     )  # fmt: skip
     tty: str | None = attr(order=-1, mode=LIVE)
     target_type: TargetType | None = attr(
-        "target/@type", wrong=lambda raw: XMLError(f"unknown target type '{raw}' specified for character device")
+        "target/@type",
+        wrong=lambda raw: ConfigUnsupported(f"unknown target type '{raw}' specified for character device"),
     )
-    target_port: NonNegative | None = attr("target/@port")
+    target_port: NonNegative | None = attr("target/@port", wrong=lambda raw: XMLError(f"Invalid port number: {raw}"))
 
     def visible(self, bits: int) -> Mapping[str, Any]:
         return self.hidden(bits, super().visible(bits))

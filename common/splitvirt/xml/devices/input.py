@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from splitvirt.api.errors import ConfigUnsupported, InternalError
 from splitvirt.xml.devices.device import Device, VirtioOptions
 from splitvirt.xml.devices.virtio import VirtioModel
 from splitvirt.xml.element import OnOff, attr, child
@@ -10,8 +11,13 @@ from splitvirt.xml.element import OnOff, attr, child
 class Input(Device, tag="input"):
     """An input device; `bus` follows from the machine where it is not given."""
 
-    type: Literal["mouse", "tablet", "keyboard", "passthrough", "evdev"] = attr()
-    bus: Literal["ps2", "usb", "xen", "parallels", "virtio", "none"] | None = attr()
+    type: Literal["mouse", "tablet", "keyboard", "passthrough", "evdev"] = attr(
+        missing=lambda: InternalError("missing input device type"),
+        wrong=lambda raw: ConfigUnsupported(f"unknown input device type '{raw}'"),
+    )
+    bus: Literal["ps2", "usb", "xen", "parallels", "virtio", "none"] | None = attr(
+        wrong=lambda raw: ConfigUnsupported(f"unknown input bus type '{raw}'")
+    )
     model: VirtioModel | None = attr()
     driver: VirtioOptions | None = child()
     source_evdev: str | None = attr("source/@evdev", when="passthrough")

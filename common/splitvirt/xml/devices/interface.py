@@ -1,17 +1,21 @@
 """`<interface>`: a network card and what it is connected to on the host."""
 
-from typing import Literal
+import re
+from typing import Annotated, Literal
 
-from splitvirt.api.errors import XMLError
+from splitvirt.api.errors import ConfigUnsupported, InvalidArg, VirtError, XMLDetail, XMLError
 from splitvirt.xml.address import AnyAddress
 from splitvirt.xml.devices.chardev import Reconnect
 from splitvirt.xml.devices.device import Device, VirtioOptions
 from splitvirt.xml.element import (
     LIVE,
     Element,
+    Form,
+    Node,
     OnOff,
-    Positive,
+    Signed,
     Unsigned,
+    WrongValue,
     YesNo,
     attr,
     child,
@@ -22,7 +26,26 @@ from splitvirt.xml.netparts import Bandwidth, IPAddress, PortOptions, Route, Vir
 
 SOCKET = ("type", ("server", "client", "mcast", "udp"))
 DEVICE = ("type", ("direct", "vdpa", "user"))
-HOSTDEV = ("type", "hostdev")
+NEEDS_SOURCE = frozenset({"network", "bridge", "vhostuser", "direct", "internal", "vdpa"}) | set(SOCKET[1])
+
+
+def read_mac(raw: str) -> str:
+    """Six bytes in hexadecimal, of one machine."""
+    parts = raw.split(":")
+    if len(parts) != 6 or any(not re.fullmatch("[0-9a-fA-F]{1,2}", p) for p in parts):
+        raise WrongValue
+    if int(parts[0], 16) & 1:
+        raise WrongValue
+    return ":".join(f"{int(p, 16):02x}" for p in parts)
+
+
+def bad_mac(raw: str) -> VirtError:
+    if re.fullmatch("[0-9a-fA-F]{1,2}(:[0-9a-fA-F]{1,2}){5}", raw):
+        return XMLError(f"expected unicast mac address, found multicast '{raw}'")
+    return XMLError(f"unable to parse mac address '{raw}'")
+
+
+Mac = Annotated[str, Form(read_mac, str)]
 
 
 class Local(Element, tag="local"):
@@ -71,7 +94,7 @@ class InterfaceDriver(VirtioOptions, tag="driver", hide_empty=True):
     txmode: Literal["iothread", "timer"] | None = attr(order=-1)
     ioeventfd: OnOff | None = attr(order=-1)
     event_idx: OnOff | None = attr(order=-1)
-    queues: Positive | None = attr(order=-1)
+    queues: Unsigned | None = attr(order=-1, omit=0)
     rx_queue_size: Unsigned | None = attr(order=-1)
     tx_queue_size: Unsigned | None = attr(order=-1)
     rss: OnOff | None = attr(order=-1)
@@ -96,14 +119,18 @@ class Interface(Device, tag="interface"):
     type: Literal[
         "user", "ethernet", "vhostuser", "server", "client", "mcast", "network", "bridge", "internal", "direct",
         "hostdev", "udp", "vdpa", "null", "vds",
-    ] = attr(missing=lambda: XMLError("Missing required attribute 'type' in element 'interface'"))  # fmt: skip
+    ] = attr(default="user")  # fmt: skip
     managed: YesNo | None = attr(when="hostdev", omit=False)
     trust_guest_rx_filters: YesNo | None = attr("@trustGuestRxFilters")
-    mac: str | None = attr("mac/@address")
+    mac: Mac | None = attr("mac/@address", wrong=bad_mac)
     mac_type: Literal["generated", "static"] | None = attr("mac/@type")
     mac_check: YesNo | None = attr("mac/@check")
     hostdev_driver: Literal["kvm", "vfio", "xen"] | None = attr("driver/@name", when="hostdev")
-    source_type: Literal["unix"] | None = attr("source/@type", when="vhostuser")
+    source_type: Literal["unix"] | None = attr(
+        "source/@type",
+        when="vhostuser",
+        wrong=lambda raw: ConfigUnsupported(f"Type='{raw}' unsupported for <interface type='vhostuser'>"),
+    )
     path: str | None = attr("source/@path", when="vhostuser")
     network: str | None = attr("source/@network", when="network")
     portgroup: str | None = attr("source/@portgroup", when="network")
@@ -111,9 +138,10 @@ class Interface(Device, tag="interface"):
     bridge: str | None = attr("source/@bridge", when=("type", ("bridge", "network")))
     source_name: str | None = attr("source/@name", when="internal")
     source_dev: str | None = attr("source/@dev", when=DEVICE)
-    mode: str | None = attr("source/@mode", when=("type", ("direct", "vhostuser")))
+    mode: Literal["vepa", "private", "bridge", "passthrough"] | None = attr("source/@mode", when="direct")
+    socket_mode: Literal["server", "client"] | None = attr("source/@mode", when="vhostuser")
     source_address: str | None = attr("source/@address", when=SOCKET)
-    source_port: Unsigned | None = attr("source/@port", when=SOCKET)
+    source_port: Signed | None = attr("source/@port", when=SOCKET)
     switchid: str | None = attr("source/@switchid", when="vds")
     vds_portid: int | None = attr("source/@portid", when="vds")
     portgroupid: str | None = attr("source/@portgroupid", when="vds")
@@ -144,9 +172,56 @@ class Interface(Device, tag="interface"):
     vhost: str | None = attr("backend/@vhost")
     log_file: str | None = attr("backend/@logFile")
     filterref: FilterRef | None = child()
-    sndbuf: Unsigned | None = text("tune/sndbuf")
-    teaming_type: Literal["persistent", "transient"] | None = attr("teaming/@type")
+    sndbuf: Unsigned | None = text("tune/sndbuf", wrong=lambda raw: XMLError("sndbuf must be a positive integer"))
+    teaming_type: Literal["persistent", "transient"] | None = attr(
+        "teaming/@type", wrong=lambda raw: ConfigUnsupported(f"unknown teaming type '{raw}'")
+    )
     teaming_persistent: str | None = attr("teaming/@persistent")
-    link: Literal["up", "down"] | None = attr("link/@state")
-    mtu: Unsigned | None = attr("mtu/@size")
-    coalesce_frames: Unsigned | None = attr("coalesce/rx/frames/@max")
+    link: Literal["up", "down"] | None = attr(
+        "link/@state", wrong=lambda raw: ConfigUnsupported(f"unknown interface link state '{raw}'")
+    )
+    mtu: Unsigned | None = attr("mtu/@size", wrong=lambda raw: XMLError("malformed mtu size"))
+    coalesce_frames: Unsigned | None = attr(
+        "coalesce/rx/frames/@max",
+        wrong=lambda raw: XMLDetail(f"cannot parse value '{raw}' for coalesce parameter"),
+    )
+
+    def check(self, node: Node) -> None:
+        """What each type needs of its source. Raises VirtError."""
+        source = node.find("source")
+        if self.type in NEEDS_SOURCE and source is None:
+            raise XMLError(f"interface type='{self.type}' requires a 'source' element")
+        if self.type == "direct":
+            self.mode = self.mode or "vepa"
+        for attribute, field in REQUIRED.get(self.type, ()):
+            if getattr(self, field) is None:
+                raise XMLError(f"Missing required attribute '{attribute}' in element 'source'")
+        if self.type == "udp":
+            self.check_local()
+        if self.type == "hostdev" and self.host_address is None:
+            raise XMLError("missing source address type")
+        if self.model is not None and re.search("[^A-Za-z0-9_-]", self.model):
+            raise InvalidArg("Model name contains invalid characters")
+
+    def check_local(self) -> None:
+        """Raise XMLError unless it is known where a udp interface receives."""
+        if self.local is None:
+            raise XMLError("'<local>' element missing for 'udp' socket interface")
+        for name in ("address", "port"):
+            if getattr(self.local, name) is None:
+                raise XMLError(f"Missing required attribute '{name}' in element 'local'")
+
+
+REQUIRED = {
+    "network": (("network", "network"),),
+    "bridge": (("bridge", "bridge"),),
+    "vhostuser": (("type", "source_type"), ("path", "path"), ("mode", "socket_mode")),
+    "direct": (("dev", "source_dev"),),
+    "vdpa": (("dev", "source_dev"),),
+    "internal": (("name", "source_name"),),
+    "server": (("port", "source_port"),),
+    "client": (("port", "source_port"), ("address", "source_address")),
+    "mcast": (("port", "source_port"), ("address", "source_address")),
+    "udp": (("port", "source_port"), ("address", "source_address")),
+}
+"""Attributes of the source that each type cannot do without, and the fields that hold them."""

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from splitvirt.api.errors import XMLError
+from splitvirt.api.errors import ConfigUnsupported
 from splitvirt.xml.devices.device import Device
 from splitvirt.xml.element import attr
 
@@ -10,6 +10,6 @@ from splitvirt.xml.element import attr
 class Panic(Device, tag="panic"):
     """A panic device; which model is the default depends on the architecture."""
 
-    model: Literal["isa", "pseries", "hyperv", "s390", "pvpanic"] | None = attr(
-        wrong=lambda raw: XMLError(f"unknown panic model '{raw}'")
+    model: Literal["isa", "pseries", "hyperv", "s390"] | None = attr(
+        wrong=lambda raw: ConfigUnsupported(f"unknown panic model '{raw}'")
     )

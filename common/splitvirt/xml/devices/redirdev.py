@@ -3,9 +3,10 @@
 import re
 from typing import Annotated, Literal
 
+from splitvirt.api.errors import ConfigUnsupported
 from splitvirt.xml.devices.chardev import Chardev
 from splitvirt.xml.devices.device import Device
-from splitvirt.xml.element import Element, Form, WrongValue, YesNo, attr, children
+from splitvirt.xml.element import Element, Form, Node, WrongValue, YesNo, attr, children
 
 
 def usb_number(digits: int) -> Form:
@@ -50,4 +51,13 @@ class Redirfilter(Element, tag="redirfilter"):
 class Redirdev(Chardev, Device, tag="redirdev"):
     """A USB plug whose other end is a character device."""
 
-    bus: Literal["usb"] = attr(default="usb", order=-2)
+    SOURCELESS = frozenset({"dbus"})
+
+    bus: Literal["usb"] = attr(
+        default="usb", order=-2, wrong=lambda raw: ConfigUnsupported(f"unknown redirdev bus '{raw}'")
+    )
+
+    def check(self, node: Node) -> None:
+        super().check(node)
+        if self.type == "dbus" and not self.source.channel:
+            self.source.channel = "org.qemu.usbredir"

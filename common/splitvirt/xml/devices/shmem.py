@@ -12,14 +12,10 @@ class Shmem(Device, tag="shmem"):
 
     name: str = attr(missing=lambda: XMLError("shmem element must contain 'name' attribute"))
     role: Literal["master", "peer"] | None = attr()
-    model: Literal["ivshmem", "ivshmem-plain", "ivshmem-doorbell"] | None = attr(
-        "model/@type", wrong=lambda raw: XMLError(f"Unknown shmem model type '{raw}'")
-    )
+    model: Literal["ivshmem", "ivshmem-plain", "ivshmem-doorbell"] | None = attr("model/@type")
     size: int | None = size(unit="bytes", pretty="M")
     server: bool = present("server")
     server_path: str | None = attr("server/@path")
     msi: bool = present("msi")
-    msi_vectors: Unsigned | None = attr(
-        "msi/@vectors", wrong=lambda raw: XMLError(f"invalid number of vectors for shmem: '{raw}'")
-    )
+    msi_vectors: Unsigned | None = attr("msi/@vectors")
     msi_ioeventfd: OnOff | None = attr("msi/@ioeventfd")

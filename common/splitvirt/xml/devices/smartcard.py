@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from splitvirt.api.errors import XMLError
-from splitvirt.xml.devices.chardev import Chardev
+from splitvirt.api.errors import ConfigUnsupported, XMLError
+from splitvirt.xml.devices.chardev import Backend, Chardev
 from splitvirt.xml.devices.device import Device
 from splitvirt.xml.element import Node, attr, text, texts
 
@@ -12,10 +12,10 @@ from splitvirt.xml.element import Node, attr, text, texts
 class Smartcard(Chardev, Device, tag="smartcard"):
     """A smart card; `certificates` are three names, `type` and what follows it only for passthrough."""
 
-    mode: Literal["host", "host-certificates", "passthrough"] = attr(
-        order=-2,
-        missing=lambda: XMLError("missing smartcard device mode"),
-        wrong=lambda raw: XMLError(f"unknown smartcard device mode: {raw}"),
+    mode: Literal["host", "host-certificates", "passthrough"] = attr(order=-2)
+    type: Backend | None = attr(
+        order=-1,
+        wrong=lambda raw: ConfigUnsupported(f"unknown type presented to host for character device: {raw}"),
     )
     certificates: list[str] = texts("certificate")
     database: str | None = text()
@@ -27,6 +27,8 @@ class Smartcard(Chardev, Device, tag="smartcard"):
             self.tidy()
         elif self.mode == "host-certificates" and len(self.certificates) != 3:
             raise XMLError("host-certificates mode needs exactly three certificates")
+        if self.database and not self.database.startswith("/"):
+            raise XMLError(f"expecting absolute path: {self.database}")
 
     def visible(self, bits: int) -> Mapping[str, Any]:
         return self.hidden(bits, super().visible(bits))

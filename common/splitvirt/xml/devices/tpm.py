@@ -1,17 +1,30 @@
 """`<tpm>`: a trusted platform module, the host's or an emulated one."""
 
-from typing import Literal
+from typing import Annotated, Literal
+from uuid import UUID
 
+from splitvirt.api.errors import ConfigUnsupported, InternalError, XMLError
 from splitvirt.xml.devices.chardev import ChardevSource
 from splitvirt.xml.devices.device import Device
-from splitvirt.xml.element import Element, YesNo, attr, child, present
+from splitvirt.xml.element import Element, Form, Node, WrongValue, YesNo, attr, child, present
+
+
+def read_uuid(raw: str) -> str:
+    """A UUID, with or without hyphens."""
+    try:
+        return str(UUID(raw))
+    except ValueError:
+        raise WrongValue from None
+
+
+Uuid = Annotated[str, Form(read_uuid, str)]
 
 
 class PassthroughBackend(Element, tag="backend", when=("type", "passthrough")):
     """The host's TPM."""
 
     type: Literal["passthrough"] = attr(default="passthrough")
-    path: str | None = attr("device/@path")
+    path: str = attr("device/@path", default="/dev/tpm0")
 
 
 class EmulatorBackend(Element, tag="backend", when=("type", "emulator")):
@@ -20,11 +33,20 @@ class EmulatorBackend(Element, tag="backend", when=("type", "emulator")):
     type: Literal["emulator"] = attr(default="emulator")
     version: Literal["1.2", "2.0"] | None = attr()
     persistent_state: YesNo | None = attr()
-    encryption_secret: str | None = attr("encryption/@secret")
+    encryption_secret: Uuid | None = attr(
+        "encryption/@secret", wrong=lambda raw: InternalError(f"Unable to parse secret uuid '{raw}'")
+    )
     sha1: bool = present("active_pcr_banks/sha1")
     sha256: bool = present("active_pcr_banks/sha256")
     sha384: bool = present("active_pcr_banks/sha384")
     sha512: bool = present("active_pcr_banks/sha512")
+
+    def check(self, node: Node) -> None:
+        """Raise ConfigUnsupported for banks that no TPM has."""
+        for banks in (n for n in node.children if n.tag == "active_pcr_banks"):
+            for bank in banks.children:
+                if bank.tag not in ("sha1", "sha256", "sha384", "sha512"):
+                    raise ConfigUnsupported(f"Unsupported PCR banks '{bank.tag}'")
 
 
 class ExternalSource(ChardevSource, tag="source"):
@@ -37,11 +59,13 @@ class ExternalBackend(Element, tag="backend", when=("type", "external")):
     """An swtpm that somebody else runs."""
 
     type: Literal["external"] = attr(default="external")
-    source: ExternalSource | None = child()
+    source: ExternalSource = child(missing=lambda: XMLError("missing external TPM backend type"))
 
 
 class Tpm(Device, tag="tpm"):
     """A TPM."""
 
     model: Literal["tpm-tis", "tpm-crb", "tpm-spapr", "spapr-tpm-proxy"] | None = attr()
-    backend: PassthroughBackend | EmulatorBackend | ExternalBackend = child()
+    backend: PassthroughBackend | EmulatorBackend | ExternalBackend = child(
+        missing=lambda: XMLError("missing TPM device backend")
+    )

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from splitvirt.api.errors import XMLError
+from splitvirt.api.errors import ConfigUnsupported, InternalError
 from splitvirt.xml.devices.device import Device
 from splitvirt.xml.element import attr
 
@@ -11,9 +11,9 @@ class Watchdog(Device, tag="watchdog"):
     """A watchdog and what happens when it bites."""
 
     model: Literal["i6300esb", "ib700", "diag288", "itco"] = attr(
-        missing=lambda: XMLError("watchdog must contain model name"),
-        wrong=lambda raw: XMLError(f"unknown watchdog model '{raw}'"),
+        missing=lambda: InternalError("watchdog must contain model name"),
+        wrong=lambda raw: ConfigUnsupported(f"unknown watchdog model '{raw}'"),
     )
     action: Literal["reset", "shutdown", "poweroff", "pause", "dump", "none", "inject-nmi"] = attr(
-        default="reset", wrong=lambda raw: XMLError(f"unknown watchdog action '{raw}'")
+        default="reset", wrong=lambda raw: ConfigUnsupported(f"unknown watchdog action '{raw}'")
     )

@@ -1,0 +1,195 @@
+"""What the small devices may not be, each alone and all together: refusals in libvirt's words."""
+
+from collections import Counter
+
+from splitvirt.api.errors import ConfigUnsupported, InternalError, XMLError
+from splitvirt.xml.devices.input import Input
+from splitvirt.xml.devices.interface import Interface
+from splitvirt.xml.devices.shmem import Shmem
+from splitvirt.xml.devices.tpm import EmulatorBackend, Tpm
+from splitvirt.xml.devices.video import Video
+from splitvirt.xml.domain import Domain
+from virtqemud.capabilities import Capabilities
+
+SHARED_SIZE = 1 << 20
+"""The least size of shared memory, in bytes."""
+
+
+def check(domain: Domain, caps: Capabilities) -> None:
+    """Raise VirtError for the first that cannot be."""
+    consoles(domain)
+    for dev in domain.devices.inputs:
+        input_device(dev)
+    for card in domain.devices.interfaces:
+        interface(card)
+    tpms(domain, caps)
+    screens(domain)
+    for card_ in domain.devices.videos:
+        video(card_, domain)
+    audio(domain)
+    watchdogs(domain)
+    for memory in domain.devices.shmems:
+        shmem(memory)
+
+
+def consoles(domain: Domain) -> None:
+    """Serial consoles after the first; consoles of other architectures."""
+    for i, console in enumerate(domain.devices.consoles):
+        if i and console.target_type == "serial":
+            raise ConfigUnsupported("Only the first console can be a serial port")
+        if console.target_type in ("sclp", "sclplm"):
+            raise ConfigUnsupported(f"{console.target_type}console is not supported in this QEMU binary")
+
+
+def input_device(dev: Input) -> None:
+    """Kinds, buses and models that do not go together."""
+    if dev.bus == "ps2" and dev.type not in ("mouse", "keyboard"):
+        raise InternalError(f"ps2 bus does not support {dev.type} input device")
+    if dev.bus == "xen":
+        raise InternalError("unsupported input bus xen")
+    if dev.type == "passthrough" and dev.bus != "virtio":
+        raise ConfigUnsupported("only bus 'virtio' is supported for 'passthrough' input devices")
+    if dev.model and dev.bus != "virtio":
+        raise ConfigUnsupported(f"only bus 'virtio' is supported for input model '{dev.model}'")
+    if dev.model in ("virtio-transitional", "virtio-non-transitional"):
+        raise ConfigUnsupported(f"virtio (non-)transitional models are not supported for input type={dev.type}")
+
+
+def interface(dev: Interface) -> None:
+    """What a card or a connection of its type cannot have."""
+    virtio = (dev.model or "").startswith("virtio")
+    driver = dev.driver
+    if dev.target_managed is False and dev.type != "ethernet":
+        raise ConfigUnsupported(f"unmanaged target dev is not supported on interfaces of type '{dev.type}'")
+    if dev.ips and dev.type != "user":
+        raise ConfigUnsupported(
+            "Invalid attempt to set network interface guest-side IP route and/or address info, not supported by QEMU"
+        )
+    if dev.type == "vhostuser" and not virtio:
+        raise InternalError(
+            "Wrong or no <model> 'type' attribute specified with <interface type='vhostuser'/>. "
+            "vhostuser requires the virtio-net* frontend"
+        )
+    if dev.port and dev.port.isolated and dev.type not in ("bridge", "network"):
+        raise ConfigUnsupported(
+            f"interface {dev.mac} - <port isolated='yes'/> is not supported for network interfaces "
+            f"with type='{dev.type}'"
+        )
+    if dev.teaming_type == "transient" and dev.teaming_persistent is None:
+        raise ConfigUnsupported("teaming persistent attribute must be set if teaming type is 'transient'")
+    if dev.teaming_type == "persistent" and not virtio:
+        raise ConfigUnsupported(
+            f"virtio-net teaming persistent interface must be <model type='virtio'/>, not '{dev.model}'"
+        )
+    if driver is not None and not virtio:
+        for name in ("iommu", "ats", "packed", "page_per_vq"):
+            if getattr(driver, name) is not None:
+                raise ConfigUnsupported(f"{name} driver option is only supported for virtio devices")
+    queue_sizes(dev)
+
+
+def queue_sizes(dev: Interface) -> None:
+    """Queues of a power of two of packets; those that send only where another process serves them."""
+    driver = dev.driver
+    if driver is None:
+        return
+    for name in ("rx_queue_size", "tx_queue_size"):
+        value = getattr(driver, name)
+        if value and value & (value - 1):
+            raise ConfigUnsupported(f"{name} has to be a power of two")
+
+
+def tpms(domain: Domain, caps: Capabilities) -> None:
+    """More than one, models that the emulator has not, versions that a model has not."""
+    devices = domain.devices.tpms
+    if sum(t.model != "spapr-tpm-proxy" for t in devices) > 1:
+        raise ConfigUnsupported("only a single TPM non-proxy device is supported")
+    for tpm in devices:
+        model(tpm, caps)
+
+
+def model(tpm: Tpm, caps: Capabilities) -> None:
+    if isinstance(tpm.backend, EmulatorBackend) and tpm.backend.version == "1.2" and tpm.model == "tpm-crb":
+        raise ConfigUnsupported("Unsupported interface 'tpm-crb' for TPM 1.2")
+    if tpm.model and not caps.has_device(tpm.model):
+        raise ConfigUnsupported(f"The QEMU executable {caps.emulator} does not support TPM model {tpm.model}")
+
+
+def spice(domain: Domain, tls: bool) -> None:
+    """Raise ConfigUnsupported for what asks for encryption where it is off."""
+    for screen in domain.devices.graphics:
+        if screen.type == "spice" and (screen.tls_port or 0) > 0 and not tls:
+            raise ConfigUnsupported("spice TLS port set in XML configuration, but TLS is disabled in qemu.conf")
+
+
+def screens(domain: Domain) -> None:
+    """Kinds that QEMU has not, and more than one of a kind."""
+    kinds = Counter(g.type for g in domain.devices.graphics)
+    for each in domain.devices.graphics:
+        if each.type in ("rdp", "desktop"):
+            raise ConfigUnsupported(f"{each.type} graphics are not supported with this QEMU")
+        if each.type == "egl-headless" and not (kinds["vnc"] or kinds["spice"]) and len(kinds) > 1:
+            raise ConfigUnsupported(
+                "graphics type 'egl-headless' is only supported with one of: 'vnc', 'spice' graphics types"
+            )
+
+
+def video(dev: Video, domain: Domain) -> None:
+    """What a graphics card cannot be."""
+    kind = dev.model
+    if kind in ("xen", "vbox", "gop", "parallels"):
+        raise ConfigUnsupported(f"domain configuration does not support video model '{kind}'")
+    if kind == "none" and len(domain.devices.videos) > 1:
+        raise ConfigUnsupported("a 'none' video type must be the only video device defined for the domain")
+    if not dev.primary and kind in ("vga", "cirrus", "vmvga"):
+        raise ConfigUnsupported(f"video type '{kind}' is only valid as primary video device")
+    if sum(bool(v.primary) for v in domain.devices.videos) > 1:
+        raise ConfigUnsupported("Only one primary video device is supported")
+    if dev.accel2d:
+        raise ConfigUnsupported("qemu does not support the accel2d setting")
+    if dev.accel3d and kind != "virtio":
+        raise ConfigUnsupported("3d acceleration is supported only with 'virtio' video device")
+    if dev.driver and dev.driver.name == "vhostuser" and kind != "virtio":
+        raise ConfigUnsupported("'vhostuser' driver is only supported with 'virtio' device")
+    if dev.heads not in (None, 1) and kind not in ("qxl", "virtio"):
+        raise ConfigUnsupported(f"video type '{kind}' doesn't support multiple 'heads'")
+    if kind == "qxl" and dev.vgamem and (dev.vgamem < 1024 or dev.vgamem & (dev.vgamem - 1)):
+        raise ConfigUnsupported(
+            "value for 'vgamem' must be at least 1 MiB (1024 KiB)"
+            if dev.vgamem < 1024
+            else "value for 'vgamem' must be power of two"
+        )
+
+
+def audio(domain: Domain) -> None:
+    """Backends with the same number; devices that play through one that is not there."""
+    devices = domain.devices
+    seen: set[int] = set()
+    for backend in devices.audios:
+        if backend.id in seen:
+            raise XMLError(f"audio ID {backend.id} is used multiple times")
+        seen.add(backend.id)
+    for user in (*devices.sounds, *devices.graphics):
+        if user.audio_id and user.audio_id not in seen:
+            raise XMLError(f"no audio device with ID {user.audio_id}")
+
+
+def watchdogs(domain: Domain) -> None:
+    """Of another architecture, or more than one."""
+    for dev in domain.devices.watchdogs:
+        if dev.model == "diag288":
+            raise ConfigUnsupported("diag288 model of watchdog is allowed for s390 and s390x only")
+    if len(domain.devices.watchdogs) > 1:
+        raise InternalError("only a single watchdog device is supported")
+
+
+def shmem(dev: Shmem) -> None:
+    """Names, and settings that the model has not."""
+    if "/" in dev.name:
+        raise ConfigUnsupported("shmem name cannot include '/' character")
+    if dev.model not in ("ivshmem-plain", "ivshmem-doorbell"):
+        raise ConfigUnsupported("ivshmem device is not supported with this QEMU binary")
+    if dev.model == "ivshmem-plain" and dev.server:
+        raise ConfigUnsupported("shmem model 'ivshmem-plain' is supported only with server option disabled")
+    if dev.model == "ivshmem-doorbell" and dev.size:
+        raise ConfigUnsupported("shmem model 'ivshmem-doorbell' does not support size setting")
