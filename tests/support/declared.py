@@ -32,7 +32,11 @@ PROGRAM_NAMES = {number: name for name, number in PROGRAMS.items()}
 
 def all_calls() -> list[Call]:
     """Every declared call once, without the older procedures."""
-    found = {(made.program, made.rpc): made for contract in CONTRACTS for made in calls(contract) if made.rpc}
+    found: dict[tuple[int, int], Call] = {}
+    for contract in CONTRACTS:
+        for made in calls(contract):
+            if made.rpc:
+                found.setdefault((made.program, made.rpc), made)
     return list(found.values())
 
 

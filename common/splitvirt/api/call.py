@@ -11,10 +11,11 @@ walking `calls(contract)`. The declared method itself answers "not supported"; a
 
 import functools
 import inspect
+import struct
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NoReturn, TypeVar, get_type_hints
 
-from .errors import InvalidArg, NoSupport
+from .errors import InvalidArg, NoSupport, RPCError
 from .program import PROGRAMS
 from .record import Layout, Object, ObjectWire, Record, Ref, wire
 from .rule import Rule
@@ -108,8 +109,11 @@ class Call:
         return self.defaults[name]
 
     def pack_args(self, values: Sequence[Any]) -> Payload:
-        """In a client: the request for the values of `params`."""
-        return self._request.write(self.shape.ask(list(values)))
+        """In a client: the request for the values of `params`. RPCError for values that cannot be sent."""
+        try:
+            return self._request.write(self.shape.ask(list(values)))
+        except (struct.error, AttributeError, TypeError, UnicodeError, KeyError) as error:
+            raise RPCError(f"Unable to encode message payload: {error}") from error
 
     def unpack_args(self, data: Data, fds: Sequence[int] = ()) -> tuple[list[Any], Any]:
         """In a server: the values of `params` (objects as `Ref`), and a note for `pack_result`."""

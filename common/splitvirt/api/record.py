@@ -113,14 +113,11 @@ class Layout:
         return values
 
     def write(self, values: Sequence[Any]) -> Payload:
-        """A whole payload. RPCError when a value does not fit."""
+        """A whole payload. RPCError for what is too long to send; other errors are as Python gives them."""
         if len(values) != len(self.wires):
-            raise RPCError(f"Unable to encode message payload: {len(values)} values for {len(self.wires)} fields")
+            raise TypeError(f"{len(values)} values for {len(self.wires)} fields")
         out = Payload()
-        try:
-            self.pack(values, out)
-        except (struct.error, AttributeError, TypeError, UnicodeError, KeyError) as error:
-            raise RPCError(f"Unable to encode message payload: {error}") from error
+        self.pack(values, out)
         return out
 
     def read(self, data: Reader) -> list[Any]:

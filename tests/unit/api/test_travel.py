@@ -144,6 +144,15 @@ def test_wrong_values_are_not_sent() -> None:
             create.pack_args(wrong)
 
 
+def test_a_driver_that_answers_nonsense_is_told_apart() -> None:
+    """Its fault is no RPC error: it is an exception that a daemon logs whole."""
+    for nonsense in (None, 5, object(), [object()]):
+        with pytest.raises((TypeError, AttributeError)):
+            BY_NAME["Hypervisor", "domains"].pack_result(nonsense, 1)
+    with pytest.raises(struct.error):
+        BY_NAME["Hypervisor", "version"].pack_result(-1)
+
+
 def test_listing_and_its_older_forms() -> None:
     """One method answers today's list, yesterday's names and ids, and the counts."""
     domains = BY_NAME["Hypervisor", "domains"]
