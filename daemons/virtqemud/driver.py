@@ -411,14 +411,10 @@ class QemuDriver(HostCalls, Listing):
 
     async def native(self, xml: str) -> str:
         """The command line of a configuration; nothing is opened or made."""
-        from .command import build
-        from .context import Context
+        from .native import command_line
 
         config = await self._accept(xml, validate=False)
-        live = await self.ready(config, 0)
-        caps = await self.capabilities_of(live)
-        context = Context(domain=live, caps=caps, lib=str(self.places.lib), settings=self.settings, native=True)
-        return build(live, context).text()
+        return command_line(config, await self.capabilities_of(config), str(self.places.lib), self.settings)
 
     async def capabilities(self) -> str:
         """The host and the emulators."""

@@ -40,7 +40,8 @@ def answer(document: str) -> dict[str, Any]:
     from virtqemud.native import command_line
 
     try:
-        return {"argv": command_line(document, capabilities, LIB)}
+        domain = Domain.from_xml(document)
+        return {"argv": command_line(domain, capabilities(domain), LIB)}
     except VirtError as error:
         return {"error": [error.code, error.message]}
 

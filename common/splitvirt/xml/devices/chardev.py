@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
-from splitvirt.api.errors import ConfigUnsupported, InternalError, XMLError
+from splitvirt.api.errors import ConfigUnsupported, InternalError, InvalidArg, XMLError
 from splitvirt.xml.element import LIVE, Element, Node, OnOff, Unsigned, YesNo, attr, child, children
 from splitvirt.xml.seclabel import DeviceLabel
 
@@ -124,6 +124,8 @@ class Chardev(Element):
                 raise ConfigUnsupported("Missing source channel attribute for char device")
         if missing:
             raise InternalError(f"Missing source {missing} attribute for char device")
+        if source.reconnect and source.reconnect.enabled and source.reconnect.timeout == 0:
+            raise InvalidArg("chardev reconnect source timeout cannot be '0'")
         if source.mode == "bind" and source.reconnect and source.reconnect.enabled:
             raise InternalError("chardev reconnect is possible only for connect mode")
 
