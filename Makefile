@@ -6,8 +6,7 @@ setup:
 	@packaging/setup.sh
 
 demo: setup
-	@$(PYTHON) packaging/testguest.py >/dev/null
-	@$(PYTHON) docs/examples/embed.py
+	@$(PYTHON) packaging/demo.py
 
 test: test-fast test-long
 

@@ -18,8 +18,9 @@ SOURCES = Path(__file__).resolve().parent / "guest"
 PROGRAMS = {"init": "init", "acpi/PWRF/00000080": "power", "dhcp": "dhcp"}  # path in the guest: file in SOURCES
 BUSYBOX = "/usr/bin/busybox"
 # Loaded in this order; what the kernel has built in is simply not found among the modules.
-MODULES = ("evdev", "button", "failover", "net_failover", "virtio_net", "virtio_blk", "virtio_console", "virtio_rng",
-           "virtio_balloon", "virtio_input", "netfs", "fscache", "fuse", "virtiofs", "vsock",
+MODULES = ("evdev", "button", "virtio_ring", "virtio", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci",
+           "virtio_mmio", "failover", "net_failover", "virtio_net", "virtio_blk", "virtio_console", "rng-core",
+           "virtio-rng", "virtio_balloon", "virtio_input", "fuse", "virtiofs", "vsock",
            "vmw_vsock_virtio_transport_common", "vmw_vsock_virtio_transport")  # fmt: skip
 
 
