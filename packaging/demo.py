@@ -12,6 +12,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import testguest
+
 from virtqemud.kvm import try_kvm
 
 EXAMPLE = Path(__file__).resolve().parent.parent / "docs/examples/embed.py"

@@ -19,7 +19,7 @@ async def hear(console: Stream, words: bytes) -> None:
     heard = b""
     while words not in heard:
         heard += (said := await console.read())
-        print(said.decode(errors="replace"), end="", flush=True)
+        print(said.decode(errors="replace").replace("\x1b[6n", ""), end="", flush=True)  # not asked of your terminal
 
 
 async def virsh(uri: str, *words: str) -> None:
