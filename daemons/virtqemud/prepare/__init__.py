@@ -12,6 +12,7 @@ from virtqemud.capabilities import Capabilities
 from . import (
     aliases,
     chardevs,
+    controllerchecks,
     controllers,
     cpu,
     diskchecks,
@@ -19,6 +20,7 @@ from . import (
     displays,
     drives,
     features,
+    hostdevs,
     interfaces,
     memory,
     numa,
@@ -43,6 +45,8 @@ DEFAULTS: tuple[Pass, ...] = (
     cpu.defaults,
     disks.defaults,
     diskchecks.basics,
+    hostdevs.defaults,
+    hostdevs.basics,
     drives.defaults,
     controllers.defaults,
     interfaces.defaults,
@@ -58,8 +62,9 @@ CHECKS: tuple[Pass, ...] = (
     features.check,
     cpu.check,
     sysinfo.check,
-    controllers.check,
+    controllerchecks.check,
     diskchecks.check,
+    hostdevs.check,
     interfaces.check,
     chardevs.check,
     displays.check,
@@ -81,6 +86,8 @@ def prepare(
     for fill in DEFAULTS:
         fill(domain, caps)
     controllers.for_devices(domain, caps)
+    controllerchecks.check_pci_early(domain)
+    controllerchecks.check_usb_users(domain)
     virtioserial.assign_virtio_serial(domain)
     pci.assign_pci(domain, caps)
     usb.assign_usb(domain)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from splitvirt.api.errors import ConfigUnsupported, XMLDetail, XMLError
+from splitvirt.api.errors import XMLError
 from splitvirt.xml.address import CcidAddress, DriveAddress, VirtioSerialAddress
 from splitvirt.xml.devices.controller import (
     AnyController,
@@ -103,6 +103,9 @@ def of_machine(domain: Domain, caps: Capabilities) -> None:
     if is_q35(domain):
         ensure(domain, "sata", 0)
     check_root(domain)
+    for controller in of_type(domain, "pci"):
+        if isinstance(controller, PciController) and controller.model not in ("pci-root", "pcie-root"):
+            controller.pcihole64 = None
     if root:
         ensure(domain, "pci", 0, model=root)
         found = next(c for c in of_type(domain, "pci") if c.index == 0)
@@ -179,25 +182,3 @@ def defaults(domain: Domain, caps: Capabilities) -> None:
     of_machine(domain, caps)
     scsi_models(domain, caps)
 
-
-def check(domain: Domain, caps: Capabilities) -> None:
-    """Raise XMLError or ConfigUnsupported for controllers that contradict each other or that QEMU does not have."""
-    check_usb(domain)
-    for controller in domain.devices.controllers:
-        if isinstance(controller, UsbController):
-            check_ports(controller)
-
-
-def check_usb(domain: Domain) -> None:
-    """USB may be switched off, and then nothing may want it; companions need their master."""
-    usb = [c for c in domain.devices.controllers if isinstance(c, UsbController)]
-    if any(c.model == "none" for c in usb) and len(usb) > 1:
-        raise XMLDetail("Can't add another USB controller: USB is disabled for this domain")
-    masters = {c.index for c in usb if c.master is None}
-    if any(c.master is not None and c.index not in masters for c in usb):
-        raise XMLDetail("No master USB controller specified")
-
-
-def check_ports(controller: UsbController) -> None:
-    if controller.model in ("nec-xhci", "qemu-xhci") and (controller.ports or 0) > 15:
-        raise ConfigUnsupported(f"'{controller.model}' controller only supports up to '15' ports")

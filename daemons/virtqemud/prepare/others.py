@@ -2,7 +2,6 @@
 
 from splitvirt.xml.address import DimmAddress
 from splitvirt.xml.devices.filesystem import Filesystem
-from splitvirt.xml.devices.hostdev import MdevHostdev, ScsiHostdev
 from splitvirt.xml.devices.memballoon import Memballoon
 from splitvirt.xml.devices.rng import RandomBackend
 from splitvirt.xml.devices.shmem import Shmem
@@ -28,23 +27,9 @@ def defaults(domain: Domain, caps: Capabilities) -> None:
         shared(filesystem)
     for panic in devices.panics:
         panic.model = panic.model or "isa"
-    for hostdev in devices.hostdevs:
-        if isinstance(hostdev, ScsiHostdev) and hostdev.protocol == "iscsi":
-            iscsi(hostdev)
-        if isinstance(hostdev, MdevHostdev) and hostdev.model == "vfio-pci" and hostdev.display is None:
-            hostdev.display = False
     for shmem in devices.shmems:
         share_memory(shmem)
     slots(domain)
-
-
-def iscsi(hostdev: ScsiHostdev) -> None:
-    """The first LUN, the usual port."""
-    if hostdev.name and "/" not in hostdev.name:
-        hostdev.name += "/0"
-    for host in hostdev.hosts:
-        if host.port is None:
-            host.port = 3260
 
 
 def shared(filesystem: Filesystem) -> None:

@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from splitvirt.api.errors import ConfigUnsupported
 from splitvirt.xml.devices.device import Device, VirtioOptions
 from splitvirt.xml.devices.virtio import VirtioModel
 from splitvirt.xml.element import Hex1, NonNegative, OnOff, Unsigned, attr, child, size, text
@@ -22,6 +23,11 @@ PciDeviceName = Literal[
     "none", "pci-bridge", "i82801b11-bridge", "ioh3420", "x3130-upstream", "xio3130-downstream", "pxb", "pxb-pcie",
     "pcie-root-port", "spapr-pci-host-bridge", "pcie-pci-bridge",
 ]  # fmt: skip
+
+
+def unknown_model(raw: str) -> ConfigUnsupported:
+    """The error for a model that no controller has."""
+    return ConfigUnsupported(f"Unknown model type '{raw}'")
 
 
 class ControllerDriver(VirtioOptions, tag="driver", hide_empty=True):
@@ -46,7 +52,7 @@ class PciController(Controller, tag="controller", when=("type", "pci")):
     """A PCI bus: the root, a bridge, a port. `index` is the bus number in addresses on it."""
 
     type: str = attr(default="pci", order=-3)
-    model: PciModel | None = attr(order=-1)
+    model: PciModel | None = attr(order=-1, wrong=unknown_model)
     name: PciDeviceName | None = attr("model/@name", order=-1, omit="none")
     chassis_nr: Unsigned | None = attr("target/@chassisNr", order=-1)
     chassis: Unsigned | None = attr("target/@chassis", order=-1)
@@ -62,8 +68,8 @@ class UsbController(Controller, tag="controller", when=("type", "usb")):
     """A USB bus; the companions of an EHCI controller share its index and say where their ports start."""
 
     type: str = attr(default="usb", order=-3)
-    model: UsbModel | None = attr(order=-1)
-    ports: Unsigned | None = attr(order=-1)
+    model: UsbModel | None = attr(order=-1, wrong=unknown_model)
+    ports: NonNegative | None = attr(order=-1)
     master: Unsigned | None = attr("master/@startport")
 
 
@@ -71,23 +77,23 @@ class ScsiController(Controller, tag="controller", when=("type", "scsi")):
     """A SCSI host adapter."""
 
     type: str = attr(default="scsi", order=-3)
-    model: ScsiModel | None = attr(order=-1)
+    model: ScsiModel | None = attr(order=-1, wrong=unknown_model)
 
 
 class IdeController(Controller, tag="controller", when=("type", "ide")):
     """An IDE controller, part of the i440FX machines."""
 
     type: str = attr(default="ide", order=-3)
-    model: Literal["piix3", "piix4", "ich6"] | None = attr(order=-1)
+    model: Literal["piix3", "piix4", "ich6"] | None = attr(order=-1, wrong=unknown_model)
 
 
 class VirtioSerialController(Controller, tag="controller", when=("type", "virtio-serial")):
     """The bus of virtio consoles and channels."""
 
     type: str = attr(default="virtio-serial", order=-3)
-    model: VirtioModel | None = attr(order=-1)
-    ports: Unsigned | None = attr(order=-1)
-    vectors: Unsigned | None = attr(order=-1)
+    model: VirtioModel | None = attr(order=-1, wrong=unknown_model)
+    ports: NonNegative | None = attr(order=-1)
+    vectors: NonNegative | None = attr(order=-1)
 
 
 class XenbusController(Controller, tag="controller", when=("type", "xenbus")):

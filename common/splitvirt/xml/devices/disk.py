@@ -24,6 +24,7 @@ from splitvirt.xml.element import (
     text,
 )
 
+DriverFormat = Literal[StorageFormat, "aio"]
 Bus = Literal["ide", "fdc", "scsi", "virtio", "xen", "usb", "uml", "sata", "sd"]
 
 
@@ -31,7 +32,7 @@ class DiskDriver(VirtioOptions, tag="driver", hide_empty=True):
     """How the emulator treats the image."""
 
     name: str | None = attr()
-    type: StorageFormat | Literal["aio"] | None = attr(
+    type: DriverFormat | None = attr(
         wrong=lambda raw: ConfigUnsupported(f"unknown driver format value '{raw}'")
     )
     cache: Literal["default", "none", "writethrough", "writeback", "directsync", "unsafe"] | None = attr(omit="default")

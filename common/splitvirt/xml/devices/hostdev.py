@@ -1,13 +1,15 @@
 """`<hostdev>`: a device of the host given to the guest; one class a kind."""
 
+import re
 from typing import Literal
 
-from splitvirt.api.errors import ConfigUnsupported
+from splitvirt.api.errors import ConfigUnsupported, InternalError, XMLError
 from splitvirt.xml.devices.device import Device
 from splitvirt.xml.devices.source import Auth, Host, HostAddress, StartupPolicy
 from splitvirt.xml.devices.virtio import VirtioModel
 from splitvirt.xml.element import (
     Hex4,
+    Node,
     OnOff,
     Unsigned,
     Unsigned64,
@@ -23,11 +25,17 @@ from splitvirt.xml.element import (
 class Hostdev(Device):
     """A base for all kinds."""
 
-    mode: Literal["subsystem", "capabilities"] = attr(default="subsystem", order=-5)
+    mode: Literal["subsystem", "capabilities"] = attr(
+        default="subsystem", order=-5, wrong=lambda raw: ConfigUnsupported(f"unknown hostdev mode '{raw}'")
+    )
     type: str = attr(order=-4)
     managed: YesNo = attr(default=False, order=-3)
     readonly: bool = present()
     shareable: bool = present()
+
+    def check(self, node: Node) -> None:
+        if node.find("source") is None:
+            raise XMLError("Missing <source> element in hostdev device")
 
 
 class PciHostdev(Hostdev, tag="hostdev", when=("type", "pci")):
@@ -37,9 +45,15 @@ class PciHostdev(Hostdev, tag="hostdev", when=("type", "pci")):
     driver: Literal["kvm", "vfio", "xen"] | None = attr("driver/@name", order=-1)
     startup_policy: StartupPolicy | None = attr("source/@startupPolicy", order=-1)
     write_filtering: YesNo | None = attr("source/@writeFiltering", order=-1)
-    host: HostAddress = child("source/address", order=-1)
+    host: HostAddress | None = child("source/address", order=-1)
     teaming: Literal["persistent", "transient"] | None = attr("teaming/@type", order=-1)
     persistent: str | None = attr("teaming/@persistent", order=-1)
+
+    def check(self, node: Node) -> None:
+        super().check(node)
+        if self.startup_policy is not None:
+            raise ConfigUnsupported("Setting startupPolicy is only allowed for USB devices")
+        self.host = self.host or HostAddress()
 
 
 class UsbHostdev(Hostdev, tag="hostdev", when=("type", "usb")):
@@ -54,6 +68,15 @@ class UsbHostdev(Hostdev, tag="hostdev", when=("type", "usb")):
     bus: Unsigned | None = attr("source/address/@bus", order=-1)
     device: Unsigned | None = attr("source/address/@device", order=-1)
 
+    def check(self, node: Node) -> None:
+        super().check(node)
+        for name, value in (("vendor", self.vendor), ("product", self.product)):
+            if value == 0:
+                text = f"Invalid value for attribute 'id' in element '{name}': Zero is not permitted"
+                raise XMLError(text)
+        if (self.vendor is None) != (self.product is None):
+            raise InternalError("missing product" if self.product is None else "missing vendor")
+
 
 class ScsiHostdev(Hostdev, tag="hostdev", when=("type", "scsi")):
     """A SCSI device: behind an adapter of the host, or an iSCSI LUN."""
@@ -61,7 +84,12 @@ class ScsiHostdev(Hostdev, tag="hostdev", when=("type", "scsi")):
     type: str = attr(default="scsi", order=-4)
     sgio: Literal["filtered", "unfiltered"] | None = attr(order=-2)
     rawio: YesNo | None = attr(order=-2)
-    protocol: Literal["adapter", "iscsi"] | None = attr("source/@protocol", order=-1, omit="adapter")
+    protocol: Literal["adapter", "iscsi"] | None = attr(
+        "source/@protocol",
+        order=-1,
+        omit="adapter",
+        wrong=lambda raw: ConfigUnsupported(f"Unknown SCSI subsystem protocol '{raw}'"),
+    )
     name: str | None = attr("source/@name", order=-1)
     hosts: list[Host] = children("source/host", order=-1)
     auth: Auth | None = child("source/auth", order=-1)
@@ -71,14 +99,33 @@ class ScsiHostdev(Hostdev, tag="hostdev", when=("type", "scsi")):
     target: Unsigned | None = attr("source/address/@target", order=-1)
     unit: Unsigned64 | None = attr("source/address/@unit", order=-1)
 
+    def check(self, node: Node) -> None:
+        super().check(node)
+        if self.protocol == "iscsi":
+            if not self.name:
+                raise XMLError("missing iSCSI hostdev source path name")
+            if not self.hosts:
+                raise XMLError("missing the host address for the iSCSI hostdev")
+        elif self.unit is None:
+            raise XMLError("'address' must be specified for scsi hostdev source")
+        elif not self.adapter:
+            raise XMLError("'adapter' name must be specified for scsi hostdev source")
+
 
 class ScsiHostHostdev(Hostdev, tag="hostdev", when=("type", "scsi_host")):
     """A whole SCSI target, through vhost-scsi."""
 
     type: str = attr(default="scsi_host", order=-4)
     model: VirtioModel | None = attr(order=-2)
-    protocol: Literal["vhost"] = attr("source/@protocol", order=-1)
-    wwpn: str | None = attr("source/@wwpn", order=-1)
+    protocol: Literal["vhost"] = attr(
+        "source/@protocol", order=-1, missing=lambda: XMLError("Missing scsi_host subsystem protocol")
+    )
+    wwpn: str = attr("source/@wwpn", order=-1, missing=lambda: XMLError("missing vhost-scsi hostdev source wwpn"))
+
+    def check(self, node: Node) -> None:
+        super().check(node)
+        if not re.fullmatch("naa[.][0-9a-fA-F]{16}", self.wwpn):
+            raise XMLError("malformed 'wwpn' value")
 
 
 class MdevHostdev(Hostdev, tag="hostdev", when=("type", "mdev")):
@@ -94,6 +141,11 @@ class MdevHostdev(Hostdev, tag="hostdev", when=("type", "mdev")):
         missing=lambda: ConfigUnsupported("Missing 'uuid' attribute for element <address>"),
     )
 
+    def check(self, node: Node) -> None:
+        super().check(node)
+        if not re.fullmatch(r"[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}", self.uuid):
+            raise InternalError("Cannot parse uuid attribute of element <address>")
+
 
 class CapabilityHostdev(Hostdev, tag="hostdev", when=("mode", "capabilities")):
     """A block device, character device or interface of the host, in a container."""
@@ -106,4 +158,17 @@ class CapabilityHostdev(Hostdev, tag="hostdev", when=("mode", "capabilities")):
     interface: str | None = text("source/interface", when="net", order=-1)
 
 
-AnyHostdev = CapabilityHostdev | PciHostdev | UsbHostdev | ScsiHostdev | ScsiHostHostdev | MdevHostdev
+class UnknownHostdev(Hostdev, tag="hostdev"):
+    """A kind that does not exist: always refused."""
+
+    type: str | None = attr(order=-4)
+
+    def check(self, node: Node) -> None:
+        if self.type is None:
+            raise XMLError("missing source address type")
+        raise ConfigUnsupported(f"unknown host device source address type '{self.type}'")
+
+
+AnyHostdev = (
+    PciHostdev | UsbHostdev | ScsiHostdev | ScsiHostHostdev | MdevHostdev | CapabilityHostdev | UnknownHostdev
+)

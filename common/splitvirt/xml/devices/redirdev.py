@@ -4,7 +4,8 @@ import re
 from typing import Annotated, Literal
 
 from splitvirt.api.errors import ConfigUnsupported
-from splitvirt.xml.devices.chardev import Chardev
+from splitvirt.api.errors import InternalError, XMLError
+from splitvirt.xml.devices.chardev import Backend, Chardev
 from splitvirt.xml.devices.device import Device
 from splitvirt.xml.element import Element, Form, Node, WrongValue, YesNo, attr, children
 
@@ -22,23 +23,27 @@ def usb_number(digits: int) -> Form:
 
 def read_version(raw: str) -> int:
     """A USB version in binary coded decimals: "1.10" is 0x110."""
-    found = re.fullmatch(r"([0-9]{1,2})(?:\.([0-9]{1,2}))?", raw)
+    found = re.fullmatch(r"([0-9]{1,2})\.([0-9]{1,2})", raw)
     if raw == "-1":
         return -1
     if not found:
         raise WrongValue
     major, minor = found.groups()
-    low = int((minor or "0").ljust(2, "0"), 16)
+    low = int(minor.ljust(2, "0"), 16)
     return int(major, 16) << 8 | low
 
 
 class UsbRule(Element, tag="usbdev"):
     """Whether devices that match may be redirected; -1 matches all."""
 
-    class_: Annotated[int, usb_number(2)] | None = attr(omit=-1)
+    class_: Annotated[int, usb_number(2)] | None = attr(
+        omit=-1, wrong=lambda raw: InternalError(f"Invalid USB Class code {raw}")
+    )
     vendor: Annotated[int, usb_number(4)] | None = attr(omit=-1)
     product: Annotated[int, usb_number(4)] | None = attr(omit=-1)
-    version: Annotated[int, Form(read_version, lambda v: f"{v >> 8:x}.{v & 0xFF:02x}")] | None = attr(omit=-1)
+    version: Annotated[int, Form(read_version, lambda v: f"{v >> 8:x}.{v & 0xFF:02x}")] | None = attr(
+        omit=-1, wrong=lambda raw: XMLError(f"Cannot parse USB device version {raw}")
+    )
     allow: YesNo = attr()
 
 

@@ -61,7 +61,8 @@ def new_space(domain: Domain, caps: Capabilities, *, growing: bool) -> Space:
     """The buses that the guest has, with the places that its XML asks for and those of the chipset."""
     space = Space(growing=growing, to_pci=caps.has_device("pcie-pci-bridge"))
     for controller in pci_controllers(domain):
-        bus = Bus(controller.model or "pci-root", hotplug=controller.hotplug is not False)
+        root = controller.model in ("pci-root", "pcie-root")
+        bus = Bus(controller.model or "pci-root", hotplug=root or controller.hotplug is not False)
         space.set_bus(controller.index or 0, bus)
     pcie = has_pcie(domain)
     if growing:
@@ -77,7 +78,8 @@ def new_space(domain: Domain, caps: Capabilities, *, growing: bool) -> Space:
 def spare(domain: Domain, space: Space, buses: list[PciController]) -> None:
     """Place everything on the draft, with room for one hot-plugged device more."""
     pcie = has_pcie(domain)
-    if not pcie and not all(bus is None or bus.full for bus in space.buses):
+    hotplug = not any(c.hotplug is False for c in buses if c.model == "pci-root")
+    if not pcie and hotplug and not all(bus is None or bus.full for bus in space.buses):
         space.take(PCI | HOTPLUG | AUTO)
     give_places(domain, space)
     if pcie and all(not c.index for c in buses) and len(space.buses) > 1:
