@@ -11,7 +11,8 @@ from splitvirt.api.stream import Stream, pipe
 
 XML = """<domain type='{kind}'><name>demo</name><memory unit='MiB'>128</memory><vcpu>1</vcpu>
 <os><type arch='x86_64' machine='q35'>hvm</type><kernel>{kernel}</kernel><initrd>{initrd}</initrd>
-<cmdline>console=ttyS0 quiet</cmdline></os><features><acpi/></features><devices><serial type='pty'/></devices></domain>"""
+<cmdline>console=ttyS0 quiet</cmdline></os><features><acpi/></features>
+<devices><serial type='pty'/></devices></domain>"""
 
 
 async def hear(console: Stream, words: bytes) -> None:
