@@ -44,6 +44,12 @@ class Event:
     def __set_name__(self, owner: type, name: str) -> None:
         self.on, self.name = owner, name
 
+    def __get__(self, instance: object, owner: type) -> "Event":
+        if not issubclass(self.on, Object):  # declared in a group of events: the kind is the class that took it in
+            kinds = (kind for kind in reversed(owner.__mro__) if issubclass(kind, Object) and kind is not Object)
+            self.on = next(kinds, self.on)
+        return self
+
     def of(self, kind: type) -> "Event":
         """Itself; `kind` is the contract class whose declaration it counts as."""
         self.on = kind

@@ -154,7 +154,13 @@ class RecordWire(Wire):
         return self.kind(*(field.from_bus(item, bus) for field, item in zip(self.wires, value, strict=True)))
 
     def text(self, value: Any) -> str:
-        return "\n".join(f"{n}: {w.text(v)}" for n, w, v in zip(self.names, self.wires, value, strict=True))
+        texts = [kind.text(item) for kind, item in zip(self.wires, value, strict=True)]
+        return "\n".join(map(_labelled, self.names, texts))
+
+
+def _labelled(name: str, text: str) -> str:
+    lines = text.split("\n")
+    return f"{name}: {text}" if len(lines) == 1 else "\n  ".join([f"{name}:", *lines])
 
 
 class ObjectWire(Wire):

@@ -295,7 +295,8 @@ class Many(Wire):
         return [self.of.parse(item) for item in text.split(",")] if text else []
 
     def text(self, value: Any) -> str:
-        return "\n".join(self.of.text(item) for item in value)
+        texts = [self.of.text(item) for item in value]
+        return ("\n\n" if any("\n" in text for text in texts) else "\n").join(texts)
 
 
 class Pairs(Wire):

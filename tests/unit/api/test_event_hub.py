@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import subprocess
+import sys
 
 import pytest
 from support.declared import all_calls
@@ -138,3 +140,14 @@ async def test_pipe_aborted() -> None:
         await asyncio.wait_for(waiting, 1)
     with pytest.raises(NoDomain):
         await far.write(b"x")
+
+
+def test_an_event_knows_its_kind_from_the_first_use() -> None:
+    """Declared in a group, or inherited by a driver's class: it is the contract's."""
+    code = (
+        "from splitvirt.api.domain import Domain\n"
+        "class Mine(Domain): pass\n"
+        "print(Mine.lifecycle is Domain.lifecycle, Mine.lifecycle.filter, Domain.rebooted.on.__name__)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.split() == ["True", "domain:getattr", "Domain"]

@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.declared import CONTRACTS, all_calls, bus_calls, plain, values
 
+from splitvirt.api.domain_device import InterfaceAddresses, IPAddress
 from splitvirt.api.errors import InvalidArg
 from splitvirt.api.event import events
 from splitvirt.api.opaque import Bitmap, Chars, CpuTextWire, FdWire, Opaque
@@ -173,3 +174,15 @@ def test_every_kind_of_type_is_shown() -> None:
         assert made.result is None or isinstance(
             made.result, (*TYPED, Params, Pairs, Many, RecordWire, ObjectWire, Chars, FdWire)
         )
+
+
+def test_records_in_text() -> None:
+    made = next(made for made in all_calls() if made.name == "interface_addresses")
+    assert made.result is not None
+    told = [InterfaceAddresses("a", None, [IPAddress(0, "10.0.0.1", 8), IPAddress(0, "10.0.0.2", 8)])]
+    assert made.result.text(told * 2).split("\n") == [
+        "name: a", "mac: ", "addresses:", "  type: 0", "  address: 10.0.0.1", "  prefix: 8", "  ",
+        "  type: 0", "  address: 10.0.0.2", "  prefix: 8", "",
+        "name: a", "mac: ", "addresses:", "  type: 0", "  address: 10.0.0.1", "  prefix: 8", "  ",
+        "  type: 0", "  address: 10.0.0.2", "  prefix: 8",
+    ]  # fmt: skip
