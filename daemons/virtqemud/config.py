@@ -65,6 +65,8 @@ class Configuring(Lifecycle):
         from pathlib import Path
 
         nvram = config.os.nvram.path if config.os and config.os.nvram else None
+        if nvram is None and config.os and config.os.firmware == "efi":
+            nvram = str(self.places.nvram)
         if not nvram or not Path(nvram).exists():
             return
         if flags & c.VIR_DOMAIN_UNDEFINE_NVRAM:

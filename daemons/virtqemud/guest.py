@@ -57,7 +57,7 @@ class Guest:
             except OSError as error:
                 words = f"cannot execute binary {argv[0]}: {error.strerror}"
                 raise InternalError(words, domain=VIR_FROM_QEMU) from error
-        guest = cls(places, process, Monitor(places.folder.name, on_event))
+        guest = cls(places, process, Monitor(on_event))
         guest._words_from = start
         return guest
 
@@ -73,7 +73,7 @@ class Guest:
     @classmethod
     async def adopt(cls, places: GuestPlaces, process: Held, on_event: OnEvent, *, timeout: float = 10.0) -> "Guest":
         """Take over a QEMU that another one of us started. VirtError when its monitor does not answer."""
-        guest = cls(places, process, Monitor(places.folder.name, on_event))
+        guest = cls(places, process, Monitor(on_event))
         await guest.connect(timeout)
         return guest
 

@@ -27,7 +27,12 @@ class CommandError(InternalError):
 
 class _Client(QMPClient):
     # The library's own logging would print every message, secrets included, and costs more than sending it.
+    # The library names one logger per connection, and they stay for ever; nothing is logged through this one.
     logger = logging.getLogger("virtqemud.qmp")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.logger = _Client.logger
 
     def _cb_outbound(self, msg: Message) -> Message:
         return msg
@@ -64,8 +69,8 @@ class Monitor:
     answer comes in time.
     """
 
-    def __init__(self, name: str, on_event: OnEvent) -> None:
-        self._client = _Client(name)
+    def __init__(self, on_event: OnEvent) -> None:
+        self._client = _Client()
         self._client.register_listener(_Events(on_event))
         self._open = False
 

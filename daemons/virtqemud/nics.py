@@ -200,8 +200,8 @@ async def _passt(res: Resources, card: Interface) -> str:
     program = shutil.which("passt")
     if program is None:
         raise ConfigUnsupported("passt is not installed (Debian: apt install passt)", domain=VIR_FROM_QEMU)
-    path = res.guest.places.folder / f"{card.alias}-passt.sock"
-    argv = [program, "--foreground", "--one-off", "--socket", str(path)]
+    path = str(res.guest.places.folder / f"{card.alias}-passt.sock")
+    argv = [program, "--foreground", "--one-off", "--socket", res.reach(path)]
     if os.geteuid() == 0:
         argv += ["--runas", "0:0"]
     if card.log_file:
@@ -214,8 +214,8 @@ async def _passt(res: Resources, card: Interface) -> str:
             argv += ["--netmask", str(ip.prefix)]
     for forward in card.port_forwards:
         argv += [f"--{forward.proto}-ports", _forward(forward)]
-    await res.start(Helper("passt", argv, socket=str(path)))
-    return str(path)
+    await res.start(Helper("passt", argv, socket=path))
+    return res.reach(path)
 
 
 def _forward(forward: Any) -> str:

@@ -18,6 +18,7 @@ from splitvirt.host.paths import make_private
 from splitvirt.host.pidfd import Held
 
 if TYPE_CHECKING:
+    from .command import Command
     from .parts import Parts
     from .resources import Resources
 
@@ -49,16 +50,28 @@ async def filled(res: Resources) -> AsyncIterator[Order]:
             for helper in res.helpers_before:
                 await res.start(helper)
             command = build(context.domain, context)
-            fds = sorted({context.monitor_fd, *command.fds})
             prepare_files(command.needs)
+            shorten(command, res)
             for helper in command.needs.helpers:
                 await res.start(helper)
+            fds = sorted({context.monitor_fd, *command.fds, *res.folders.values()})
             yield Order(command.argv, command.env, fds, res.helpers)
     except BaseException:
         await res.abandon()
         raise
     finally:
         res.close()
+
+
+def shorten(command: Command, res: Resources) -> None:
+    """Have sockets whose paths are too long reached through folders that QEMU and the helpers inherit."""
+    needs = command.needs
+    for path in {*needs.sockets, *(helper.socket for helper in needs.helpers)} - {""}:
+        short = res.reach(path)
+        if short != path:
+            command.argv = [word.replace(path, short) for word in command.argv]
+            for helper in needs.helpers:
+                helper.argv = [word.replace(path, short) for word in helper.argv]
 
 
 def listening(path: Path) -> socket.socket:

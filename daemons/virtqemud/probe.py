@@ -135,7 +135,7 @@ async def ask(emulator: str, accelerator: str) -> dict[str, Any]:
     argv += ["-chardev", f"socket,id=qmp,fd={theirs.fileno()}", "-mon", "chardev=qmp,mode=control"]
     read, write = os.pipe()
     process = None
-    monitor = Monitor("probe", lambda *_: None)
+    monitor = Monitor(lambda *_: None)
     try:
         async with asyncio.timeout(DEADLINE):
             process = await launcher.spawn(argv, fds=[theirs.fileno()], output=write)

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 
 from splitvirt.api.constants import VIR_DOMAIN_START_RESET_NVRAM, VIR_FROM_QEMU
 from splitvirt.api.errors import ConfigUnsupported, InternalError, OperationFailed, SystemError_
-from splitvirt.host.paths import make_private
+from splitvirt.host.paths import make_private, socket_path_fits
 from splitvirt.host.pidfd import Held
 from splitvirt.xml.devices.graphics import Graphics
 from splitvirt.xml.devices.tpm import EmulatorBackend, Tpm
 from splitvirt.xml.devices.vsock import Vsock
+from splitvirt.xml.os import Nvram
 
 from . import devicelist, nics
 from .guest import open_log
@@ -44,12 +45,24 @@ class Resources:
         self.driver = guest.driver
         self.helpers: list[Held] = []
         self.helpers_before: list[Helper] = []
+        self.folders: dict[str, int] = {}
+        """Descriptors of folders that QEMU and the helpers inherit."""
         self._fds: list[int] = []
 
     def own(self, *fds: int) -> int:
         """Close these when the start is over; the first of them."""
         self._fds.extend(fds)
         return fds[0]
+
+    def reach(self, path: str) -> str:
+        """A socket's path as QEMU and the helpers can use it: one that is too long through a folder they inherit."""
+        if socket_path_fits(path):
+            return path
+        folder, name = os.path.split(path)
+        if folder not in self.folders:
+            make_private(Path(folder))
+            self.folders[folder] = self.own(os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
+        return f"/proc/self/fd/{self.folders[folder]}/{name}"
 
     def close(self) -> None:
         """Close our copies of the descriptors."""
@@ -67,7 +80,7 @@ class Resources:
     async def take(self) -> None:
         """Take everything that the command line will refer to. VirtError when something cannot be had."""
         screens(self.live, self.driver.used_ports())
-        firmware_variables(self.context, self.flags)
+        firmware_variables(self.live, self.context, self.flags)
         await nics.connect(self)
         for tpm in devicelist.of(self.live, Tpm):
             if isinstance(tpm.backend, EmulatorBackend):
@@ -85,7 +98,9 @@ class Resources:
         words = log.with_name(f"{log.stem}-{helper.name}.log")
         with open_log(words) as output:
             try:
-                process = await self.driver.launcher.spawn(helper.argv, fds=helper.fds, output=output)
+                process = await self.driver.launcher.spawn(
+                    helper.argv, fds=[*helper.fds, *self.folders.values()], output=output
+                )
             except OSError as error:
                 raise InternalError(f"cannot run {helper.argv[0]}: {error.strerror}", domain=VIR_FROM_QEMU) from error
         self.helpers.append(process)
@@ -109,17 +124,18 @@ class Resources:
             make_private(state)
             await self._manufacture(state, version)
         path = self.guest.places.swtpm_socket
+        short = self.reach(str(path))
         argv = [
             program,
             "socket",
             "--ctrl",
-            f"type=unixio,path={path},mode=0600",
+            f"type=unixio,path={short},mode=0600",
             "--tpmstate",
             f"dir={state},mode=0600",
         ]
         argv += ["--terminate"] + (["--tpm2"] if version == "2.0" else [])
         await self.start(Helper("swtpm", argv, socket=str(path)))
-        self.context.tpm_socket = str(path)
+        self.context.tpm_socket = short
         if not backend.persistent_state and not self.guest.persistent:
             self.guest.undo.append(lambda: shutil.rmtree(state.parent, ignore_errors=True))
 
@@ -150,13 +166,19 @@ async def _socket_of(process: Held, path: Path | None) -> None:
                 raise EOFError
 
 
-def firmware_variables(context: Context, flags: int) -> None:
-    """Make the file of firmware variables from its template, where there is none yet or a reset is asked for."""
+def firmware_variables(live: DomainXML, context: Context, flags: int) -> None:
+    """Make the file of firmware variables from its template, where there is none yet or a reset is asked for.
+
+    What firmware was chosen is noted in the running configuration.
+    """
     from .machine.firmware import firmware
 
     found = firmware(context)
     if found is None or not isinstance(found.nvram, str) or not found.nvram:
         return
+    assert live.os
+    if live.os.nvram is None:
+        live.os.nvram = Nvram(template=found.template or None, path=found.nvram)
     target = Path(found.nvram)
     if target.exists() and not flags & VIR_DOMAIN_START_RESET_NVRAM:
         return
