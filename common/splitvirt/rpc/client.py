@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import contextlib
 import functools
 import logging
 import os
@@ -200,7 +201,7 @@ class RemoteHub(Hub):
         new = set(self._known.values()) if event is None else {event}
         for one in new - self._wanted:
             self._wanted.add(one)
-            task = asyncio.get_running_loop().create_task(self._ask(one))
+            task = asyncio.get_running_loop().create_task(self._ask(one, meant=event is not None))
             task.add_done_callback(_note_failure)
             self._asked[one.program, one.rpc] = task
         return super().subscribe(listener, event, subject)
@@ -210,16 +211,22 @@ class RemoteHub(Hub):
         for task in list(self._asked.values()):
             await task
 
-    async def _ask(self, event: Event) -> None:
+    async def _ask(self, event: Event, *, meant: bool) -> None:
+        """Ask for an event. Where all were asked for, one that the driver does not have is none that is missed."""
         link = await self._session.link()
-        await self._register(link, event)
+        try:
+            await self._register(link, event)
+        except NoSupport:
+            if meant:
+                raise
 
     async def register_all(self, link: Link) -> None:
         """Ask for everything again, on a new connection."""
         for event in self._wanted:
             asked = self._asked.get((event.program, event.rpc))
             if asked is not None and asked.done():
-                await self._register(link, event)
+                with contextlib.suppress(NoSupport):
+                    await self._register(link, event)
 
     async def _register(self, link: Link, event: Event) -> None:
         subject = Optional(wire(event.on), "")

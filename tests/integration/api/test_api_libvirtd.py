@@ -103,6 +103,18 @@ async def test_changing_a_domain(socket: str) -> None:
     await host.close()
 
 
+async def test_all_events_that_a_driver_has(socket: str) -> None:
+    host = await opened(Hypervisor, socket)
+    heard: list[str] = []
+    host.events.subscribe(lambda event, who, told: heard.append(event.name))
+    await host.events.ready()
+    domain = await host.create(XML)
+    await domain.destroy()
+    await host.version()
+    assert "lifecycle" in heard
+    await host.close()
+
+
 async def test_snapshots(socket: str) -> None:
     host = await opened(Hypervisor, socket)
     (domain,) = await host.domains(c.VIR_CONNECT_LIST_DOMAINS_ACTIVE)
