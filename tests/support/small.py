@@ -97,6 +97,10 @@ class Small:
         """An open file."""
         raise NotImplementedError
 
+    @call("busOnly", rpc=0, acl="connect:read", dbus="BusOnly")
+    async def bus_only(self) -> None:
+        """What only D-Bus carries."""
+
     @call("virSmallNever", rpc=45, acl="connect:read")
     async def never(self) -> None:
         """What no driver does."""

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from splitvirt.api.errors import NoSupport, RPCError, VirtError
+from splitvirt.api.errors import RPCError, VirtError
 from splitvirt.api.program import REMOTE
 
 from .channel import HIGH_WATER, Channel
@@ -17,6 +17,7 @@ from .link import Link
 from .message import CALL, CONTINUE, ERROR, REPLY, STREAM, STREAM_HOLE, Message, frame, frame_with_fds
 from .procedure import Procedure, Programs
 from .stream import WireStream
+from .unoffered import error_for
 
 if TYPE_CHECKING:
     from .peer import Peer
@@ -71,7 +72,7 @@ class Routes:
         async def answer(peer: "Peer", message: Message) -> None:
             route = self.routes.get(driver)
             if route is None:
-                raise NoSupport(f"no {driver} driver")
+                raise error_for(message.program, message.procedure)
             await (await _sibling(peer, driver, route)).forward(message)
 
         return Procedure(f"forward.{driver}", answer, high=True)

@@ -157,14 +157,16 @@ class Server:
     # -- calls -----------------------------------------------------------------------------------------------------
 
     def find(self, peer: Peer, message: Message) -> Procedure:
-        """Who answers a call. RPCError when nobody does."""
+        """Who answers a call. RPCError or NoSupport when nobody does."""
         program = self.programs.get(message.program)
         if program is None or message.version != VERSION or (message.program == ADMIN) != peer.listener.admin:
             raise RPCError(f"Cannot find program {message.program} version {message.version}")
         try:
             return program[message.procedure]
         except KeyError:
-            raise RPCError(f"unknown procedure: {message.procedure}") from None
+            from .unoffered import error_for
+
+            raise error_for(message.program, message.procedure) from None
 
     def run(self, peer: Peer, procedure: Procedure, message: Message) -> None:
         """Start a call, or queue it where as many of ordinary priority are under way as may be."""

@@ -47,6 +47,8 @@ async def test_values_objects_and_errors(house: House) -> None:
         await root.thing_by_uuid(UUID(int=7))
     with pytest.raises(NoSupport):
         await root.never()
+    with pytest.raises(NoSupport):
+        await root.bus_only()
     with pytest.raises(InternalError, match="RuntimeError"):
         await root.crash()
     with pytest.raises(TypeError):

@@ -59,6 +59,7 @@ async def test_another_driver_uri_is_refused(house: House) -> None:
         (frame(KEEPALIVE, 1, CALL, 1), "Cannot find program 1801807216 version 1"),
         (frame(REMOTE, 9999, CALL, 1), "unknown procedure: 9999"),
         (frame(REMOTE, -1, CALL, 1), "unknown procedure: -1"),
+        (frame(REMOTE, 0, CALL, 1), "unknown procedure: 0"),
         (frame(REMOTE, 318, CALL, 1), "unknown procedure: 318"),
         (frame(REMOTE, 157, CALL, 1, 1), "Unexpected message status 1"),
         (frame(REMOTE, 157, CALL, 1, 7), "Unexpected message status 7"),
@@ -101,6 +102,14 @@ async def test_not_supported(house: House) -> None:
     client = await RawClient.connect(house.path)
     code, _, text = await error(client, 45)
     assert (code, text) == (3, "this function is not supported by the connection driver: virSmallNever")
+
+
+async def test_what_other_drivers_do_is_not_supported(house: House) -> None:
+    client = await RawClient.connect(house.path)
+    for procedure, name in ((283, "virConnectListAllNetworks"), (9, "virDomainCreateWithFlags"), (178, None)):
+        code, _, text = await error(client, procedure, bytes(8))
+        assert code == 3
+        assert name is None or text.endswith(name)
 
 
 async def test_read_only_socket(house: House) -> None:
