@@ -1,7 +1,7 @@
 """PCI addresses: a first pass on a copy finds out which bridges and ports are missing, a second gives the places."""
 
 from splitvirt.api.errors import ConfigUnsupported, XMLError
-from splitvirt.xml.address import PciAddress
+from splitvirt.xml.address import MmioAddress, PciAddress
 from splitvirt.xml.devices.controller import AnyController, PciController, UsbController
 from splitvirt.xml.devices.device import Device
 from splitvirt.xml.domain import Domain
@@ -25,6 +25,9 @@ def assign_pci(domain: Domain, caps: Capabilities) -> None:
     """
     buses = pci_controllers(domain)
     if is_microvm(domain):
+        for device in in_order(domain):
+            if plug(device, False) and wants(device):
+                device.address = MmioAddress()  # the board has slots for virtio devices, and no PCI
         return
     if not buses:
         raise XMLError("No PCI buses available")
