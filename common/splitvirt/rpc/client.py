@@ -13,7 +13,7 @@ from os import PathLike
 from typing import Any, TypeVar, cast
 
 from splitvirt.api.call import Call, Object, calls
-from splitvirt.api.errors import InternalError, Timeout, VirtError
+from splitvirt.api.errors import InternalError, NoSupport, Timeout, VirtError
 from splitvirt.api.event import Event, Hub, Listener, Subscription
 from splitvirt.api.event import events as declared_events
 from splitvirt.api.program import QEMU, REMOTE
