@@ -59,7 +59,7 @@ def details_of(driver: str, permission: str, on: object) -> dict[str, str]:
     for attribute, path in _ATTRIBUTES.get(permission.partition(":")[0], ()):
         value: object = on
         for step in path.split("."):
-            value = getattr(value, step, None)
+            value = getattr(value, step, None) or (getattr(value, "owner", None) if step == "network" else None)
         if value is not None:
             found[attribute] = str(value)
     return found

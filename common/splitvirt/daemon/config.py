@@ -225,7 +225,7 @@ class _Reader:
         found: list[str] = []
         self._next()
         self._skip_lines()
-        while self.kind != "mark":
+        while self.kind not in ("mark", "end"):
             found.append(str(self._scalar()))
             self._skip_lines()
             if (self.kind, self.value) == ("mark", ","):

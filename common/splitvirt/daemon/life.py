@@ -12,11 +12,13 @@ import gc
 import logging
 import os
 import signal
+import stat
 import time
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from splitvirt.access.identity import Identity
 from splitvirt.access.rules import Access
 from splitvirt.api.admin import Admin
 from splitvirt.api.errors import SystemError_, VirtError
@@ -25,11 +27,14 @@ from splitvirt.daemon.admin import Administration
 from splitvirt.daemon.config import Config
 from splitvirt.daemon.log import Log
 from splitvirt.daemon.main import VERSION, Options, Service, load
+from splitvirt.daemon.metrics import Metrics
 from splitvirt.daemon.notify import Notifier, passed_fds
+from splitvirt.daemon.report import DaemonReport, Report
 from splitvirt.daemon.story import tell
 from splitvirt.host.paths import Layout
 from splitvirt.rpc.forward import Route, Routes
-from splitvirt.rpc.limits import Limits
+from splitvirt.rpc.limits import Count, Limits
+from splitvirt.rpc.listener import bind
 from splitvirt.rpc.server import Server
 
 if TYPE_CHECKING:
@@ -41,6 +46,8 @@ log = logging.getLogger(__name__)
 
 DRAIN = 60.0
 """Seconds that calls under way may take when the daemon is told to go."""
+BUS_COUNTS_MAX = 1000
+"""Calls over D-Bus that are counted by name."""
 QUIET = 1.0
 """Seconds of silence after which a connected client is taken to have nothing on its way when the daemon goes."""
 
@@ -57,8 +64,10 @@ class Daemon:
         self.state = "starting"
         self.active = self.started
         self.access = self._make_access()
+        self.access.opens = self._opens
         self.bus: Bus | None = None
         self.export: Export | None = None
+        self.bus_counts: dict[str, Count] = {}
         self._end: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._tasks: set[asyncio.Task[None]] = set()
         self._watch: asyncio.Task[None] | None = None
@@ -91,10 +100,10 @@ class Daemon:
         self.driver = await self.service.open(self.layout, self.config)
         stack.push_async_callback(self.driver.close)
         self.driver.events.subscribe(tell)
-        await self._open_servers(listeners)
+        await self._open_servers(listeners, stack)
         await self._join_bus()
 
-    async def _open_servers(self, listeners: list[sockets.Listening]) -> None:
+    async def _open_servers(self, listeners: list[sockets.Listening], stack: contextlib.AsyncExitStack) -> None:
         own = {self.service.contract: self.driver}
         scheme = self.service.uri_scheme
         self.server = Server(
@@ -114,9 +123,18 @@ class Daemon:
         self.servers = {server.name: server for server in (self.server, self.admin_server)}
         for server in self.servers.values():
             server.on_change.append(self.touch)
+        await self._open_metrics(stack)
         for one in listeners:
             server = self.admin_server if one.kind == "admin" else self.server
             await server.listen(one.socket, readonly=one.kind == "ro", admin=one.kind == "admin")
+
+    async def _open_metrics(self, stack: contextlib.AsyncExitStack) -> None:
+        path = self.layout.run / f"{self.service.name}-metrics-sock"
+        mode = sockets.mode_of(self.config, "admin")
+        sock = bind(path, mode)
+        stack.callback(path.unlink, missing_ok=True)
+        server = await asyncio.start_unix_server(Metrics(self).answer, sock=sock, limit=16 << 10)
+        stack.callback(server.close)
 
     async def _serve(self) -> str:
         gc.collect()
@@ -258,6 +276,17 @@ class Daemon:
         access.opens = lambda caller, readonly: sockets.openable(caller, modes[readonly], group)
         return access
 
+    def _opens(self, caller: Identity, readonly: bool) -> bool:
+        """Whether the mode and group of our socket let a caller in: the same for who calls over D-Bus."""
+        try:
+            found = self.layout.socket(self.service.name, "ro" if readonly else "").stat()
+        except OSError:
+            return caller.uid == 0
+        if caller.uid in (0, found.st_uid):
+            return True
+        writable = stat.S_IWGRP if caller.member_of([found.st_gid]) else stat.S_IWOTH
+        return bool(found.st_mode & writable)
+
     def _authority(self) -> "Polkit":
         from splitvirt.access.polkit import Polkit
         from splitvirt.dbus.bus import Bus
@@ -280,6 +309,8 @@ class Daemon:
             self.bus = await Bus.connect(wanted)
             self.export = Export(self.bus, self.service.bus_path, self.access)
             self.export.offer(self.service.contract, self.driver)
+            self.export.offer(Report, DaemonReport(self))
+            self.export.observe = self._count_on_bus
             for contract, root in getattr(self.driver, "bus_offers", ()):
                 self.export.offer(contract, root)
             await self.export.start(self.touch)
@@ -291,6 +322,11 @@ class Daemon:
             self.bus = self.export = None
         else:
             self.bus.on_lost(lambda: self.end("the message bus is gone"))
+
+    def _count_on_bus(self, name: str, seconds: float, failed: bool) -> None:
+        if name not in self.bus_counts and len(self.bus_counts) >= BUS_COUNTS_MAX:
+            name = "other"  # names are the callers' own words
+        self.bus_counts.setdefault(name, Count(name)).add(seconds, failed)
 
     def _keep(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         task = asyncio.ensure_future(work)

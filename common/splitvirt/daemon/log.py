@@ -53,7 +53,7 @@ class Output:
         """A handler that writes there; InvalidArg when it cannot be opened."""
         try:
             return _OPEN[self.kind](self.target or name)
-        except OSError as e:
+        except (OSError, ValueError) as e:
             raise InvalidArg(f"log output {self}: {e}") from None
 
 

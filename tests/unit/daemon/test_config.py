@@ -1,0 +1,142 @@
+"""libvirt's configuration syntax, and what is said of wrong files."""
+
+import contextlib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from splitvirt.daemon.config import Config, ConfigError, Key, octal, one_of, read, within
+from splitvirt.daemon.keys import DAEMON, NETWORK, QEMU
+
+KEYS = {
+    "name": Key("none"),
+    "count": Key(5, within(1, 10), reload=True),
+    "on": Key(False),
+    "many": Key([]),
+    "mode": Key("0777", octal),
+    "kind": Key("a", one_of("a", "b")),
+    "old": Key("", inert="it was dropped"),
+    "core": Key("unlimited", number_too=True),
+}
+
+
+def test_every_form_of_a_value() -> None:
+    text = """# a comment
+name = "a # b"   # behind it
+  count=-7
+on = 1
+many = [ "x",   # first
+  'y',
+]
+long = \"\"\"two
+lines\"\"\"
+empty = []
+"""
+    found = {one.name: (one.value, one.line) for one in read(text)}
+    assert found == {
+        "name": ("a # b", 2),
+        "count": (-7, 3),
+        "on": (1, 4),
+        "many": (["x", "y"], 5),
+        "long": ("two\nlines", 8),
+        "empty": ([], 10),
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a", "f.conf:1: expecting an assignment after a"),
+        ("\na = ", "f.conf:2: expecting a value"),
+        ("a = 1 2", "f.conf:1: expecting the end of the line"),
+        ('a = ["x" "y"]', "f.conf:1: expecting , or ] in a list"),
+        ('a = ["x", =]', "f.conf:1: expecting a value or ] in a list"),
+        ("a = [", "f.conf:1: expecting a value or ] in a list"),
+        ('a = "x', "f.conf:1: unexpected '\"x'"),
+        ("= 3", "f.conf:1: expecting a name"),
+    ],
+)
+def test_what_cannot_be_read_names_file_and_line(text: str, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read(text, "f.conf")
+    assert str(caught.value) == said
+
+
+def load(text: str) -> Config:
+    config = Config(KEYS)
+    config.add(text, "f.conf")
+    return config
+
+
+def test_values_over_defaults() -> None:
+    config = load('count = 3\non = 1\nmany = ["x"]\ncore = 5')
+    assert (config.number("count"), config.flag("on"), config.texts("many"), config["core"]) == (3, True, ["x"], 5)
+    assert (config.text("name"), dict(config)["kind"]) == ("none", "a")
+    assert not config.errors + config.warnings
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("count = 11", "f.conf:1: count: 11: must be from 1 to 10"),
+        ('count = "3"', "f.conf:1: count: '3': must be a number"),
+        ("on = 2", "f.conf:1: on: 2: must be 0 or 1"),
+        ("name = 3", 'f.conf:1: name: 3: must be "text"'),
+        ('many = "x"', "f.conf:1: many: 'x': must be [\"text\", ...]"),
+        ('mode = "999"', "f.conf:1: mode: '999': must be a mode such as \"0770\""),
+        ('kind = "c"', 'f.conf:1: kind: \'c\': must be one of "a", "b"'),
+    ],
+)
+def test_wrong_values_are_refused_with_what_is_allowed(text: str, said: str) -> None:
+    config = load(text)
+    assert config.errors == [said]
+    assert not config.given
+
+
+def test_unknown_and_inert_keys_are_warned_of() -> None:
+    config = load('\nnme = "x"\nold = "y"')
+    assert config.warnings == [
+        "f.conf:2: nme: unknown key; did you mean name?",
+        "f.conf:3: old: has no effect: it was dropped",
+    ]
+
+
+def test_a_key_in_the_wrong_file_is_told_from_an_unknown_one(tmp_path: Path) -> None:
+    (tmp_path / "a.conf").write_text("on = 1")
+    config = Config.load(KEYS, [(tmp_path / "a.conf", {"count": KEYS["count"]}), (tmp_path / "none.conf", KEYS)])
+    assert config.warnings == [f"{tmp_path}/a.conf:1: on: unknown key; it belongs in another file"]
+
+
+def test_what_only_a_restart_takes_in() -> None:
+    assert load("count = 3").frozen_changes(load('count = 4\nname = "x"')) == ["name"]
+
+
+@given(st.text(alphabet="ab=[]\",#\n 01'-_", max_size=60))
+def test_any_text_is_read_or_refused(text: str) -> None:
+    with contextlib.suppress(ConfigError):
+        read(text)
+
+
+def test_every_default_is_a_value_that_its_key_allows() -> None:
+    for keys in (DAEMON, QEMU, NETWORK):
+        for name, key in keys.items():
+            default = int(key.default) if isinstance(key.default, bool) else key.default
+            assert not key.wrong(default), name
+
+
+@pytest.mark.parametrize(("conf", "keys"), [("libvirtd.conf", DAEMON), ("qemu.conf", QEMU)])
+def test_every_key_in_libvirt_s_own_file_is_known(conf: str, keys: dict[str, Key]) -> None:
+    path = Path("/etc/libvirt") / conf
+    if not path.exists():
+        pytest.skip(f"{path} is not there (Debian's libvirt-daemon-system)")
+    names = {
+        line[1:].partition("=")[0].strip()
+        for line in path.read_text().splitlines()
+        if line.startswith("#")
+        and line[1:2].isalpha()
+        and "=" in line
+        and " " not in line[1:].partition("=")[0].strip()
+    }
+    assert names - set(keys) == set()
