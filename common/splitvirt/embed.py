@@ -110,7 +110,7 @@ class Instance:
         except ImportError as error:
             raise SystemError_(f"the {self._kind} driver is not installed: {error}") from error
         if self._kind == "network":
-            return kind(layout, self._config or {})
+            return kind(layout, lifetime=self._lifetime)
         uri = f"qemu:///embed?root={layout.root}"
         return kind(layout, self._config, networks=self._networks, lifetime=self._lifetime, uri=uri)
 

@@ -3,13 +3,14 @@
 import logging
 import os
 import socket
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from splitvirt.api import constants as c
 from splitvirt.api import network as api
 from splitvirt.api.constants import VIR_FROM_NETWORK
-from splitvirt.api.errors import NoNetwork, OperationFailed, OperationInvalid, VirtError
+from splitvirt.api.errors import NoNetwork, OperationFailed, OperationInvalid, ResourceBusy, VirtError
 from splitvirt.api.event import Hub
 from splitvirt.api.lease import NetworkPorts
 from splitvirt.host.netlink import Netlink
@@ -17,7 +18,7 @@ from splitvirt.host.paths import Layout, make_private
 from splitvirt.host.process import Launcher, Lifetime
 from splitvirt.store.files import write_volatile
 from splitvirt.store.folder import ConfigFolder
-from splitvirt.store.lock import OwnerLock
+from splitvirt.store.lock import OwnerLock, Taken
 from splitvirt.store.registry import Registry
 from splitvirt.xml.network import Network
 
@@ -36,6 +37,7 @@ from .status import NetworkStatus, StatusFolder
 
 if TYPE_CHECKING:
     from splitvirt.daemon.config import Config
+    from splitvirt.embed import Exposure
 
 log = logging.getLogger(__name__)
 VERSION = 9_000_000
@@ -56,6 +58,7 @@ class NetworkDriver(api.Networks):
         self.launcher = Launcher(lifetime)
         self.leases = Leases(self, self.run / "lent.json")
         self._link: Netlink | None = None
+        self._exposure: Exposure | None = None
         self._lock = OwnerLock(self.run / "driver.pid")
 
     @property
@@ -68,9 +71,16 @@ class NetworkDriver(api.Networks):
     # life
 
     async def open(self) -> None:
-        """Read what is defined, take up what runs, and start what starts by itself. Raises Taken, OSError."""
+        """Read what is defined, take up what runs, and start what starts by itself.
+
+        Raises ResourceBusy naming the holder when somebody else has the same directories, OSError when they cannot be
+        used.
+        """
         make_private(self.run, 0o755)
-        self._lock.acquire()
+        try:
+            self._lock.acquire()
+        except Taken as error:
+            raise ResourceBusy(str(error), domain=VIR_FROM_NETWORK) from None
         try:
             await self._take_up()
         except BaseException:
@@ -130,6 +140,8 @@ class NetworkDriver(api.Networks):
 
     async def close(self) -> None:
         """Let go. Networks go on running, unless they were to live with the application ("app")."""
+        if self._exposure is not None:
+            await self._exposure.close()
         await self.leases.close()
         for net in self.registry:
             if self.lifetime == "app" and net.active:
@@ -146,6 +158,18 @@ class NetworkDriver(api.Networks):
             self._link.close()
             self._link = None
         self._lock.release()
+
+    async def expose(self, path: str | os.PathLike[str] | None = None, *, read_only: bool = True) -> str:
+        """Open an RPC socket (mode 0600) for virsh; its URI. It is closed with the driver.
+
+        Without a path it lies where virsh would look below the root. A read-write one is as powerful as the driver.
+        """
+        from splitvirt.embed import Exposure
+
+        if self._exposure is None:
+            self._exposure = Exposure(api.Networks, self, "network")
+        own = self.layout.socket("virtnetworkd", "ro" if read_only else "")
+        return await self._exposure.open(own if path is None else Path(path), read_only=read_only)
 
     @property
     def busy(self) -> bool:

@@ -80,7 +80,7 @@ class Server:
         tethered = self._launcher.lifetime == "app"
         argv += ["--keep-in-foreground"] if tethered else []
         if self._own_user:
-            argv += ["--user=root", "--group=root"]
+            argv += ["--user=root", "--group="]  # no change of groups: a user namespace does not allow it
         said = os.memfd_create("dnsmasq")
         try:
             held = await self._launcher.spawn(argv, output=said)

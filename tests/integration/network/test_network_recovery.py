@@ -12,10 +12,9 @@ import pytest
 from support.nethost import Space, bridges, members, rules, run, until
 
 from splitvirt.api import constants as c
-from splitvirt.api.errors import InternalError, SystemError_, VirtError
+from splitvirt.api.errors import InternalError, ResourceBusy, SystemError_, VirtError
 from splitvirt.api.network import Network
 from splitvirt.host.paths import Layout
-from splitvirt.store.lock import Taken
 from virtnetworkd.driver import NetworkDriver
 from virtnetworkd.network import VirtualNetwork
 
@@ -228,7 +227,7 @@ async def test_two_that_race_for_a_bridge_or_a_block_have_one_loser(driver: Netw
 
 
 async def test_a_second_daemon_is_told_who_has_the_first(driver: NetworkDriver, root: Path) -> None:
-    with pytest.raises(Taken, match=f"{os.getpid()}"):
+    with pytest.raises(ResourceBusy, match=f"{os.getpid()}"):
         await opened(root)
 
 
