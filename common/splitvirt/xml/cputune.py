@@ -5,7 +5,7 @@ from typing import Literal
 
 from splitvirt.api.errors import InternalError, VirtError, XMLError
 from splitvirt.xml.element import (
-    STATUS,
+    LIVE,
     Bitmap,
     Element,
     NonNegative,
@@ -111,7 +111,7 @@ class CacheTune(Element, tag="cachetune"):
     """Cache for some vCPUs."""
 
     vcpus: Bitmap = attr(missing=lambda: XMLError("Missing cachetune attribute 'vcpus'"))
-    id: str | None = attr(mode=STATUS)
+    id: str | None = attr(mode=LIVE)
     caches: list[CacheShare] = children()
     monitors: list[Monitor] = children()
 
@@ -127,7 +127,7 @@ class MemoryTuneGroup(Element, tag="memorytune"):
     """Memory bandwidth for some vCPUs."""
 
     vcpus: Bitmap = attr(missing=lambda: XMLError("Missing memorytune attribute 'vcpus'"))
-    id: str | None = attr(mode=STATUS)
+    id: str | None = attr(mode=LIVE)
     nodes: list[MemoryNode] = children()
     monitors: list[Monitor] = children()
 

@@ -23,8 +23,8 @@ What a field is:
 * Order of declaration is order of output; fields of a base class come after the class's own. `order=-1` puts a field
   first, `last=True` (order 1) last.
 * Unions: `child()` and `children()` take the first class whose tag matches and whose `when=("attribute", "value")` (or
-  a tuple of values) holds; a class without `when` takes what is left. A class without a tag takes the path's last
-  name. A path that ends in "/" only says which child they are in ("devices/").
+  a tuple of values, None for an absent one) holds; a class without `when` takes what is left. A class without a tag
+  takes the path's last name. A path that ends in "/" only says which child they are in ("devices/").
 * `when="file"` on a field: only if the element's `type` is that; "!file": is not; ("mode", "x") another attribute;
   ("type", ("a", "b")) several values. It limits reading; a value that is set is always written.
 * `mode=LIVE` only on running guests' XML (not with `inactive=True`); `SECURE` only with `secure=True` (passwords);
@@ -41,11 +41,12 @@ and is logged once a document.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
-from splitvirt.api.errors import VirtError, XMLError
-from splitvirt.xml.forms import (
+from splitvirt.api.errors import XMLError
+from splitvirt.xml.declare import attr, attrs, child, children, foreign, present, size, text, texts
+from splitvirt.xml.forms import (  # fmt: skip
     AnyBase,
     Bitmap,
     Choice,
@@ -60,6 +61,7 @@ from splitvirt.xml.forms import (
     Hex64,
     NonNegative,
     OneZero,
+    OnlyYes,
     OnOff,
     Positive,
     Positive64,
@@ -69,127 +71,19 @@ from splitvirt.xml.forms import (
     Unsigned64,
     WrongValue,
     YesNo,
-)  # fmt: skip
+)
 from splitvirt.xml.node import Node, Unknown, locate, parse_node
 from splitvirt.xml.shape import build, shape_of
-from splitvirt.xml.spot import ALL, LIVE, SECURE, STABLE, STATUS, Field, When
+from splitvirt.xml.spot import ALL, LIVE, SECURE, STABLE, STATUS, Field
 
 __all__ = [
     "LIVE", "SECURE", "STABLE", "STATUS", "AnyBase", "Bitmap", "Choice", "Element", "EnabledDisabled", "Field", "Form",
-    "Hex1", "Hex2", "Hex3", "Hex4", "Hex6", "Hex8", "Hex64", "Node", "NonNegative", "OnOff", "OneZero", "Positive",
-    "Positive64", "Signed", "TrueFalse", "Unknown", "Unsigned", "Unsigned64", "WrongValue", "YesNo", "attr", "attrs",
-    "child", "children", "foreign", "present", "size", "text", "texts",
+    "Hex1", "Hex2", "Hex3", "Hex4", "Hex6", "Hex8", "Hex64", "Node", "NonNegative", "OnOff", "OneZero", "OnlyYes",
+    "Positive", "Positive64", "Signed", "TrueFalse", "Unknown", "Unsigned", "Unsigned64", "WrongValue", "YesNo", "attr",
+    "attrs", "child", "children", "foreign", "present", "size", "text", "texts",
 ]  # fmt: skip
 
 log = logging.getLogger(__name__)
-
-
-def attr(
-    path: str = "",
-    *,
-    default: Any = None,
-    when: When | None = None,
-    order: int = 0,
-    last: bool = False,
-    mode: int = ALL,
-    omit: Any = None,
-    needed: bool = False,
-    wrong: Callable[[str], VirtError] | None = None,
-    missing: Callable[[], VirtError] | None = None,
-) -> Any:
-    """An attribute, here ("@name") or in a child ("child/@name"); with `needed` that child cannot be without it."""
-    field = Field("attr", path, default, when, order or int(last), mode, omit, wrong, missing)
-    field.needed = needed
-    return field
-
-
-def text(
-    path: str = "",
-    *,
-    default: Any = None,
-    when: When | None = None,
-    order: int = 0,
-    last: bool = False,
-    mode: int = ALL,
-    omit: Any = None,
-    wrong: Callable[[str], VirtError] | None = None,
-    missing: Callable[[], VirtError] | None = None,
-) -> Any:
-    """The text of a child, or with "." of this element. Absent and empty are the same."""
-    return Field("text", path, default, when, order or int(last), mode, omit, wrong, missing)
-
-
-def size(
-    path: str = "",
-    *,
-    unit: str = "KiB",
-    plain: str = "",
-    pretty: bool | str = False,
-    bare: bool = False,
-    xpath: str = "",
-    default: Any = None,
-    when: When | None = None,
-    order: int = 0,
-    last: bool = False,
-    mode: int = ALL,
-    wrong: Callable[[str], VirtError] | None = None,
-    missing: Callable[[], VirtError] | None = None,
-) -> Any:
-    """A number with a `unit` attribute beside it: the text of a child ("memory") or an attribute ("@memory").
-
-    Held in `unit` (bytes or KiB) and written in it, or with `pretty` in that unit or (True) the largest that divides
-    it, or with `bare` without a unit; `plain` is what a number without a unit means when that is not `unit`. `xpath`
-    is what libvirt's messages call it when that is not its path ("./memory[1]", "./@size").
-    """
-    field = Field("size", path, default, when, order or int(last), mode, None, wrong, missing)
-    field.unit = (unit, plain or unit, pretty, bare)
-    field.xpath = xpath
-    return field
-
-
-def present(path: str = "", *, when: When | None = None, order: int = 0, last: bool = False, mode: int = ALL) -> Any:
-    """True when a child element is there."""
-    return Field("present", path, False, when, order or int(last), mode, False)
-
-
-def child(
-    path: str = "",
-    *,
-    default: Any = None,
-    when: When | None = None,
-    order: int = 0,
-    last: bool = False,
-    mode: int = ALL,
-    always: bool = False,
-    missing: Callable[[], VirtError] | None = None,
-) -> Any:
-    """One nested element; of several the first counts, as in libvirt, and the others are `unknown`.
-
-    With `always` an absent one is made empty, so that there always is one.
-    """
-    field = Field("child", path, default, when, order or int(last), mode, None, None, missing)
-    field.always = always
-    return field
-
-
-def children(path: str = "", *, when: When | None = None, order: int = 0, last: bool = False, mode: int = ALL) -> Any:
-    """Nested elements, any number; never None. A tag shared by several such fields goes to the first that takes it."""
-    return Field("children", path, None, when, order or int(last), mode)
-
-
-def attrs(path: str, *, order: int = 0, last: bool = False, mode: int = ALL) -> Any:
-    """The same attribute of repeated children ("boot/@dev"), as a list of values."""
-    return Field("attrs", path, None, None, order or int(last), mode)
-
-
-def texts(path: str = "", *, order: int = 0, last: bool = False, mode: int = ALL) -> Any:
-    """The texts of repeated children, as a list of values."""
-    return Field("texts", path, None, None, order or int(last), mode)
-
-
-def foreign(path: str = "", *, order: int = 0, last: bool = False, mode: int = ALL) -> Any:
-    """A child whose content is an application's: a `metadata.Foreign`, written back as libvirt writes it."""
-    return Field("foreign", path, None, None, order or int(last), mode)
 
 
 class Element:
@@ -198,7 +92,7 @@ class Element:
     __slots__ = ("__dict__", "_unknown")
 
     TAG: ClassVar[str] = ""
-    WHEN: ClassVar[tuple[str, str | tuple[str, ...]] | None] = None
+    WHEN: ClassVar[tuple[str, str | tuple[str | None, ...]] | None] = None
     HIDE_EMPTY: ClassVar[bool] = False
     BLOCK: ClassVar[bool] = False
     FIELDS: ClassVar[dict[str, Field]] = {}  # in order of output
@@ -209,7 +103,7 @@ class Element:
     def __init_subclass__(
         cls,
         tag: str = "",
-        when: tuple[str, str | tuple[str, ...]] | None = None,
+        when: tuple[str, str | tuple[str | None, ...]] | None = None,
         hide_empty: bool | None = None,
         block: bool = False,
     ) -> None:

@@ -17,6 +17,8 @@ from splitvirt.api.errors import InvalidArg
 
 NUMBER = re.compile(r"[ \t\n]*[+-]?(?:0[xX][0-9a-fA-F]+|[0-9]+)")
 RANGE = re.compile(r"\s*(\^?)([0-9]{1,9})(?:-([0-9]{1,9}))?\s*")
+WHOLE = "Expected integer value"
+UNSIGNED = "Expected non-negative integer value"
 U32 = (1 << 32) - 1
 U64 = (1 << 64) - 1
 
@@ -90,9 +92,10 @@ def integer(
     low: int, high: int, expected: str, *, base: int = 10, spell: str = "d", prefix: str = "", zero: bool = True
 ) -> Form:
     """A whole number in bounds; `expected` is libvirt's word for what it wants."""
+    kind = UNSIGNED if expected == UNSIGNED else WHOLE
 
     def read(raw: str) -> int:
-        value = number(raw, base, expected)
+        value = number(raw, base, kind)
         if not low <= value <= high:
             raise WrongValue(expected)
         if value == 0 and not zero:
@@ -101,9 +104,6 @@ def integer(
 
     return Form(read, (lambda v: str(v)) if spell == "d" and not prefix else (lambda v: prefix + format(v, spell)))
 
-
-WHOLE = "Expected integer value"
-UNSIGNED = "Expected non-negative integer value"
 
 INTEGER = integer(-(1 << 63), U64, WHOLE)
 TEXT = Form(keep, str)
@@ -133,6 +133,10 @@ def lenient(form: Form) -> Form:
             return None
 
     return Form(read, form.write)
+
+
+OnlyYes = Annotated[bool, Form("yes".__eq__, {True: "yes", False: "no"}.__getitem__)]
+"""Where any word but "yes" is a no."""
 
 
 def hexadecimal(digits: int, high: int = U32, *, base: int = 0) -> Form:

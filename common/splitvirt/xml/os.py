@@ -1,14 +1,12 @@
 """`<os>`: what boots, and how."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from splitvirt.api.errors import ConfigUnsupported, XMLError
 from splitvirt.xml.devices.source import Storage, StorageType
-from splitvirt.xml.element import Element, Form, Signed, Unsigned, YesNo, attr, attrs, child, children, text, texts
+from splitvirt.xml.element import Element, OnlyYes, Signed, Unsigned, YesNo, attr, attrs, child, children, text, texts
 from splitvirt.xml.node import Node
 
-OnlyYes = Annotated[bool, Form("yes".__eq__, {True: "yes", False: "no"}.__getitem__)]
-"""Any word but "yes" is a no."""
 BootDevice = Literal["hd", "fd", "cdrom", "network"]
 
 
@@ -26,7 +24,6 @@ class Loader(Element, tag="loader", hide_empty=True):
     secure: YesNo | None = attr()
     type: Literal["rom", "pflash"] | None = attr()
     stateless: YesNo | None = attr()
-    format: str | None = attr()
     path: str | None = text(".")
 
 
