@@ -100,6 +100,28 @@ def test_noise(made: Call, data: bytes) -> None:
             read(data, [3])
 
 
+@pytest.mark.parametrize("made", CALLS, ids=repr)
+@QUICK
+@given(data=st.data())
+def test_mutations(made: Call, data: st.DataObject) -> None:
+    """Bytes of a right message changed: it reads, or is refused, and nothing else; on either side."""
+    given = quiet(made, data.draw(arguments(made)))
+    request = made.pack_args(given)
+    _, note = made.unpack_args(request, request.fds)
+    answer = bytes(4)
+    if made.result is not None and made.name != "cpu_stats":
+        answer = bytes(made.pack_result(data.draw(values(made.result)), note))
+    changes = data.draw(
+        st.lists(st.tuples(st.integers(0, 2**16), st.sampled_from([0, 1, 4, 127, 128, 255])), max_size=3)
+    )
+    for message, read in ((bytearray(request), made.unpack_args), (bytearray(answer), made.unpack_result)):
+        for at, byte in changes:
+            if message:
+                message[at % len(message)] = byte
+        with contextlib.suppress(RPCError, InvalidArg):
+            read(message, [3, 4, 5])
+
+
 def bounded(kind: Wire) -> list[Wire]:
     """The types within a type that count."""
     found = [kind] if hasattr(kind, "limit") else []
