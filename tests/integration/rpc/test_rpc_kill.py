@@ -34,7 +34,7 @@ async def test_a_killed_server_fails_everything_that_waits(tmp_path: Path) -> No
         assert all(isinstance(call.exception(), SystemError_) for call in done)
         with pytest.raises(Exception, match="closed"):
             await asyncio.wait_for(near.read(), 5)
-        with pytest.raises(SystemError_, match="Connection refused|End of file"):  # its last moment or later
+        with pytest.raises(SystemError_, match=r"Connection refused|End of file"):  # its last moment or later
             await root.hostname()
     with serve.serving(f"{tmp_path}/sock"):  # the stale socket is replaced, and the stand-ins go on
         assert await root.hostname() == "memory.example"

@@ -226,6 +226,19 @@ async def test_keepalive_of_virsh(host: Any) -> None:
     assert b"you said wait" in out
 
 
+async def test_keepalive_of_the_server(host: Any) -> None:
+    host.server.set_limits(keepalive_interval=0.1, keepalive_count=2)
+    process = await host.spawn("virsh", "-c", host.uri, "event", "--all", "--loop", "--timeout", "20")
+    await until(lambda: len(host.driver.events.subscriptions) == 27, 10)
+    await asyncio.sleep(1.5)  # many silent intervals: virsh lives by its answers to our pings
+    assert len(host.driver.events.subscriptions) == 27
+    process.send_signal(signal.SIGSTOP)
+    await until(lambda: not host.driver.events.subscriptions, 5)  # and is dropped when it gives none
+    process.send_signal(signal.SIGCONT)
+    out, _ = await asyncio.wait_for(process.communicate(), 10)
+    assert b"Disconnected" in out or b"interrupted" in out or process.returncode
+
+
 async def test_a_batch_of_commands_on_one_connection(host: Any) -> None:
     told = await host.virsh("list; start one; domstate one; destroy one; list --all")
     assert "running" in told
