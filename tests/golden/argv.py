@@ -13,6 +13,7 @@ from typing import Any
 from golden.domain_xml import capabilities
 from golden.shared import Case
 from splitvirt.api.errors import VirtError
+from splitvirt.xml.domain import Domain
 
 ALONE = frozenset({"-S", "-nodefaults", "-no-user-config", "-no-acpi", "-no-hpet", "-no-shutdown", "-no-reboot"}) | {
     "-full-screen", "-nographic", "-no-kvm-pit-reinjection",

@@ -20,6 +20,8 @@ READ_ONLY = {
     ("Bandwidth", "class_id"): "only in networks and their ports",
     ("Graphics", "websocket_generated"): "only in the driver's own records",
     ("Listen", "from_config"): "only in the driver's own records",
+    ("UnknownHostdev", "type"): "always refused",
+    ("PciHostdev", "startup_policy"): "always refused",
     ("ChardevSource", "tls_from_config"): "only in the driver's own records",
 }
 """Fields that no document of a user or of libvirt sets, and why."""
