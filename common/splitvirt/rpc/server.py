@@ -271,6 +271,7 @@ class Server:
             log.warning("%d calls were cancelled, %g seconds were not enough for them", len(left), drain)
             await asyncio.wait(left, timeout=1)
         await self._say_goodbye()
+        await self._wait_idle(drain)  # what was held for clients is let go
 
     async def _wait_idle(self, seconds: float) -> None:
         if (self._running or self._waiting) and seconds > 0:

@@ -148,6 +148,22 @@ async def test_on_close_of_a_client_that_has_gone_already(house: House) -> None:
     await until(lambda: gone == [1, 2])
 
 
+async def test_close_lets_go_of_what_clients_held(tmp_path: Path) -> None:
+    async with serving(tmp_path) as house:
+        client = await RawClient.connect(house.path)
+        (peer,) = house.server.peers.values()
+        gone: list[str] = []
+
+        async def let_go() -> None:
+            await asyncio.sleep(0.05)
+            gone.append("guest")
+
+        peer.on_close(let_go)
+        await house.server.close(drain=2)
+        assert gone == ["guest"]
+        assert await client.at_end()
+
+
 async def test_close_finishes_what_was_taken_on(tmp_path: Path) -> None:
     async with serving(tmp_path) as house:
         client = await RawClient.connect(house.path)
