@@ -20,9 +20,12 @@ from . import (
     displays,
     drives,
     features,
+    filesystems,
     hostdevs,
     interfaces,
+    iommus,
     memory,
+    memorydevices,
     numa,
     os,
     others,
@@ -52,6 +55,9 @@ DEFAULTS: tuple[Pass, ...] = (
     interfaces.defaults,
     chardevs.defaults,
     displays.defaults,
+    filesystems.defaults,
+    memorydevices.defaults,
+    iommus.basics,
     others.defaults,
 )
 CHECKS: tuple[Pass, ...] = (
@@ -65,6 +71,9 @@ CHECKS: tuple[Pass, ...] = (
     controllerchecks.check,
     diskchecks.check,
     hostdevs.check,
+    filesystems.check,
+    memorydevices.check,
+    iommus.check,
     interfaces.check,
     chardevs.check,
     displays.check,
@@ -74,7 +83,11 @@ CHECKS: tuple[Pass, ...] = (
 
 
 def prepare(
-    domain: Domain, caps: Capabilities, *, for_start: bool = False, nvram: str = "/var/lib/libvirt/qemu/nvram",
+    domain: Domain,
+    caps: Capabilities,
+    *,
+    for_start: bool = False,
+    nvram: str = "/var/lib/libvirt/qemu/nvram",
     spice_tls: bool = False,
 ) -> None:
     """Make a guest complete, or refuse it. Raises VirtError with libvirt's codes and words.

@@ -7,8 +7,8 @@ from splitvirt.xml.devices.channel import Channel
 from splitvirt.xml.devices.console import Console
 from splitvirt.xml.devices.serial import Serial
 from splitvirt.xml.domain import Domain
+from virtqemud.capabilities import Capabilities
 
-from ..capabilities import Capabilities
 from .machine import is_x86
 
 MODELS = {

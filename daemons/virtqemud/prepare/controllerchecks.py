@@ -9,8 +9,8 @@ from splitvirt.xml.devices.controller import (
     UsbController,
 )
 from splitvirt.xml.domain import Domain
+from virtqemud.capabilities import Capabilities
 
-from ..capabilities import Capabilities
 from .machine import is_i440fx
 from .tune import thread_ids
 

@@ -17,8 +17,8 @@ from splitvirt.xml.devices.controller import (
 )
 from splitvirt.xml.devices.disk import Bus
 from splitvirt.xml.domain import Domain
+from virtqemud.capabilities import Capabilities
 
-from ..capabilities import Capabilities
 from .machine import is_i440fx, is_microvm, is_q35
 
 STARTPORT = {"ich9-uhci1": 0, "ich9-uhci2": 2, "ich9-uhci3": 4}
@@ -181,4 +181,3 @@ def defaults(domain: Domain, caps: Capabilities) -> None:
     for_hostdevs(domain)
     of_machine(domain, caps)
     scsi_models(domain, caps)
-

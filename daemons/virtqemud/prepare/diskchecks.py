@@ -11,9 +11,10 @@ from splitvirt.xml.devices.disk import Disk, DiskDriver, IoTune
 from splitvirt.xml.devices.encryption import Encryption
 from splitvirt.xml.devices.source import Auth, NetworkSource
 from splitvirt.xml.domain import Domain
+from virtqemud.capabilities import Capabilities
 
-from ..capabilities import Capabilities
 from .drives import index_of
+from .filesystems import shares_memory
 from .machine import is_i440fx
 from .tune import thread_ids
 
@@ -21,6 +22,7 @@ FIXED = {"ide", "scsi", "sata", "fdc"}
 """Buses on which a disk has a drive address."""
 SAFE_SERIAL = re.compile(r"[-A-Za-z0-9_ .+]*")
 LIMIT = 10**15  # QEMU's bound of a throttling value
+NOT_VHOSTUSER = ("serial", "wwn", "vendor", "product", "geometry", "iotune", "readonly", "shareable", "transient")
 ONLY_VIRTIO = ("iommu", "ats", "packed", "page_per_vq")
 
 
@@ -87,6 +89,7 @@ def check_secrets(disk: Disk) -> None:
     for encryption in (disk.encryption, source.encryption if source is not None else None):
         if encryption is not None:
             check_encryption(encryption)
+            check_engine(encryption, source)
 
 
 def check_auth(auth: Auth, protocol: str) -> None:
@@ -98,8 +101,20 @@ def check_auth(auth: Auth, protocol: str) -> None:
         raise ConfigUnsupported(f"invalid secret type '{auth.secret_type}'")
 
 
+def check_engine(encryption: Encryption, source: object) -> None:
+    """Who can decrypt what."""
+    if encryption.engine == "librbd":
+        if not isinstance(source, NetworkSource) or source.protocol != "rbd":
+            raise ConfigUnsupported("librbd encryption is supported only with RBD backed disks")
+    elif encryption.format in ("luks2", "luks-any"):
+        text = f"{encryption.format} is currently not supported by the qemu encryption engine"
+        raise ConfigUnsupported(text)
+
+
 def check_encryption(encryption: Encryption) -> None:
     """A disk is opened, not made: how to make it has no place here."""
+    if encryption.format in ("default", "qcow"):
+        raise ConfigUnsupported("old qcow/qcow2 encryption is not supported")
     if encryption.cipher is not None:
         raise ConfigUnsupported("supplying <cipher> for domain disk definition is unnecessary")
     if encryption.ivgen is not None:
@@ -113,6 +128,7 @@ def check(domain: Domain, caps: Capabilities) -> None:
         driver = disk.driver or DiskDriver()
         check_name(disk)
         check_kind(disk)
+        check_vhostuser(disk, domain)
         check_driver(disk, driver)
         check_iothread(disk, driver, threads)
         check_sharing(disk, driver)
@@ -153,7 +169,28 @@ def check_kind(disk: Disk) -> None:
             raise XMLError(kind)
         if disk.device not in ("cdrom", "floppy") and source.startup_policy == "requisite":
             raise XMLError("disk startupPolicy 'requisite' is allowed only for cdrom or floppy")
+    if source is not None and source.reservations and disk.device != "lun":
+        raise ConfigUnsupported("<reservations/> allowed only for lun devices")
+    if isinstance(source, NetworkSource) and source.protocol in ("tftp",):
+        raise ConfigUnsupported(f"'{source.protocol}' protocol is not supported with this QEMU binary")
     check_lun(disk)
+
+
+def check_vhostuser(disk: Disk, domain: Domain) -> None:
+    """The other process does all the work, in the guest's memory."""
+    if disk.type != "vhostuser":
+        return
+    if disk.bus != "virtio":
+        raise ConfigUnsupported("vhostuser disk supports only virtio bus")
+    for name in NOT_VHOSTUSER:
+        if getattr(disk, name):
+            raise ConfigUnsupported(f"{name} is not supported with vhostuser disk")
+    for name in ("cache", "error_policy", "rerror_policy", "io", "ioeventfd", "copy_on_read", "discard", "iothread",
+                 "detect_zeroes"):  # fmt: skip
+        if getattr(disk.driver, name, None) is not None:
+            raise ConfigUnsupported(f"{name} is not supported with vhostuser disk")
+    if not shares_memory(domain):
+        raise ConfigUnsupported("'vhostuser' requires shared memory")
 
 
 def check_lun(disk: Disk) -> None:
@@ -235,7 +272,9 @@ def check_formats(disk: Disk) -> None:
     check_format(disk.driver.type if disk.driver else None, disk.type or "", writable=not disk.readonly)
     below = disk.backing
     while isinstance(below, BackingStore) and below.type is not None:
-        check_format(below.format.type if below.format else None, below.type, writable=False)
+        if below.format is None:
+            raise XMLError("missing disk backing store format")
+        check_format(below.format.type, below.type, writable=False)
         below = below.backing
 
 

@@ -4,8 +4,7 @@ from splitvirt.xml.devices.backingstore import BackingStore
 from splitvirt.xml.devices.disk import Disk, DiskDriver
 from splitvirt.xml.devices.source import NetworkSource, Storage
 from splitvirt.xml.domain import Domain
-
-from ..capabilities import Capabilities
+from virtqemud.capabilities import Capabilities
 
 BUS_OF = {"hd": "ide", "sd": "scsi", "vd": "virtio", "xvd": "xen", "ubd": "uml"}
 PORTS = {
@@ -65,7 +64,7 @@ def servers(storage: Storage) -> None:
     if source.protocol == "iscsi" and source.name and "/" not in source.name:
         source.name += "/0"
     for host in source.hosts:
-        if host.transport != "unix" and host.port is None:
+        if host.transport in (None, "tcp") and host.port is None:
             host.port = PORTS.get(source.protocol)
 
 
@@ -85,4 +84,3 @@ def sort(domain: Domain) -> None:
                 at = i + 1
         ordered.insert(len(ordered) if at == -1 else at, disk)
     domain.devices.disks = ordered
-

@@ -14,8 +14,7 @@ from splitvirt.xml.devices.hostdev import (
     UsbHostdev,
 )
 from splitvirt.xml.domain import Domain
-
-from ..capabilities import Capabilities
+from virtqemud.capabilities import Capabilities
 
 ISCSI_PORT = 3260
 

@@ -4,8 +4,7 @@ from secrets import token_bytes
 
 from splitvirt.xml.devices.interface import Interface
 from splitvirt.xml.domain import Domain
-
-from ..capabilities import Capabilities
+from virtqemud.capabilities import Capabilities
 
 MODELS = (("rtl8139", "rtl8139"), ("e1000", "e1000"), ("virtio-net-pci", "virtio"))
 """QEMU's devices and our names for them; the first that the emulator has is the default."""

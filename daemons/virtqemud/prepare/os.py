@@ -66,7 +66,7 @@ def defaults(domain: Domain, caps: Capabilities, nvram: str = "/var/lib/libvirt/
 def devices(domain: Domain) -> list[Device]:
     """Devices that can be booted from."""
     found = domain.devices
-    return [*found.disks, *found.interfaces, *found.hostdevs, *found.redirdevs]
+    return [*found.disks, *found.interfaces, *found.hostdevs, *found.redirdevs, *found.filesystems]
 
 
 def platform(domain: Domain, system: Os, caps: Capabilities) -> None:

@@ -1,14 +1,11 @@
-"""Small devices: balloon, random numbers, TPM, watchdog, panic, filesystems, memory, host devices, IOMMU, vsock."""
+"""Small devices: balloon, random numbers, TPM, panic, shared memory."""
 
-from splitvirt.xml.address import DimmAddress
-from splitvirt.xml.devices.filesystem import Filesystem
 from splitvirt.xml.devices.memballoon import Memballoon
 from splitvirt.xml.devices.rng import RandomBackend
 from splitvirt.xml.devices.shmem import Shmem
 from splitvirt.xml.devices.tpm import EmulatorBackend
 from splitvirt.xml.domain import Domain
-
-from ..capabilities import Capabilities
+from virtqemud.capabilities import Capabilities
 
 
 def defaults(domain: Domain, caps: Capabilities) -> None:
@@ -23,30 +20,10 @@ def defaults(domain: Domain, caps: Capabilities) -> None:
         tpm.model = tpm.model or "tpm-tis"
         if isinstance(tpm.backend, EmulatorBackend) and tpm.backend.version is None:
             tpm.backend.version = "1.2" if tpm.model == "tpm-tis" else "2.0"
-    for filesystem in devices.filesystems:
-        shared(filesystem)
     for panic in devices.panics:
         panic.model = panic.model or "isa"
     for shmem in devices.shmems:
         share_memory(shmem)
-    slots(domain)
-
-
-def shared(filesystem: Filesystem) -> None:
-    """One filesystem's defaults."""
-    if filesystem.type == "mount" and filesystem.accessmode is None:
-        filesystem.accessmode = "passthrough"
-
-
-def slots(domain: Domain) -> None:
-    """A slot for every DIMM: the first that is free."""
-    plugged = [m for m in domain.devices.memories if m.model in ("dimm", "nvdimm")]
-    taken = {m.address.slot for m in plugged if isinstance(m.address, DimmAddress)}
-    for memory in plugged:
-        address = memory.address = memory.address or DimmAddress()
-        if isinstance(address, DimmAddress) and address.slot is None:
-            address.slot = next(i for i in range(len(taken) + 1) if i not in taken)
-            taken.add(address.slot)
 
 
 def share_memory(shmem: Shmem) -> None:

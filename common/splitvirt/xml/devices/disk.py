@@ -32,9 +32,7 @@ class DiskDriver(VirtioOptions, tag="driver", hide_empty=True):
     """How the emulator treats the image."""
 
     name: str | None = attr()
-    type: DriverFormat | None = attr(
-        wrong=lambda raw: ConfigUnsupported(f"unknown driver format value '{raw}'")
-    )
+    type: DriverFormat | None = attr(wrong=lambda raw: ConfigUnsupported(f"unknown driver format value '{raw}'"))
     cache: Literal["default", "none", "writethrough", "writeback", "directsync", "unsafe"] | None = attr(omit="default")
     error_policy: Literal["stop", "report", "ignore", "enospace"] | None = attr()
     rerror_policy: Literal["stop", "report", "ignore", "enospace"] | None = attr()

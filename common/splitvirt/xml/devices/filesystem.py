@@ -1,7 +1,7 @@
 """`<filesystem>`: a folder of the host in the guest, through 9p, virtiofs or a container's mount."""
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from splitvirt.api.errors import XMLError
 from splitvirt.xml.devices.device import Device, VirtioOptions
@@ -10,6 +10,7 @@ from splitvirt.xml.devices.virtio import VirtioModel
 from splitvirt.xml.element import (
     Element,
     Form,
+    Node,
     OnOff,
     Unsigned64,
     WrongValue,
@@ -21,17 +22,12 @@ from splitvirt.xml.element import (
 
 
 def read_mode(raw: str) -> int:
-    if not re.fullmatch("[0-7]{1,4}", raw) or int(raw, 8) > 0o777:
-        raise WrongValue
+    if not re.fullmatch("[0-7]+", raw):
+        raise WrongValue("Expected non-negative integer value")
     return int(raw, 8)
 
 
 FileMode = Annotated[int, Form(read_mode, lambda value: f"{value:04o}")]
-
-
-def bad_mode(name: str) -> Any:
-    """The error for permissions that are none."""
-    return lambda raw: XMLError(f"invalid {name}: '{raw}'")
 
 
 class FilesystemDriver(VirtioOptions, tag="driver", hide_empty=True):
@@ -62,8 +58,8 @@ class Filesystem(Device, tag="filesystem"):
     accessmode: Literal["passthrough", "mapped", "squash"] | None = attr()
     model: VirtioModel | None = attr()
     multidevs: Literal["default", "remap", "forbid", "warn"] | None = attr(omit="default")
-    fmode: FileMode | None = attr(wrong=bad_mode("fmode"))
-    dmode: FileMode | None = attr(wrong=bad_mode("dmode"))
+    fmode: FileMode | None = attr()
+    dmode: FileMode | None = attr()
     driver: FilesystemDriver | None = child()
     binary: Binary | None = child()
     dir: str | None = attr("source/@dir", when=("type", ("mount", "bind")))
@@ -79,3 +75,8 @@ class Filesystem(Device, tag="filesystem"):
     readonly: bool = present()
     space_hard_limit: int | None = size(unit="bytes", last=True)
     space_soft_limit: int | None = size(unit="bytes", last=True)
+
+    def check(self, node: Node) -> None:
+        for name, value in (("fmode", self.fmode), ("dmode", self.dmode)):
+            if value is not None and value > 0o777:
+                raise XMLError(f"invalid {name}: '{value:05o}'")

@@ -169,6 +169,4 @@ class UnknownHostdev(Hostdev, tag="hostdev"):
         raise ConfigUnsupported(f"unknown host device source address type '{self.type}'")
 
 
-AnyHostdev = (
-    PciHostdev | UsbHostdev | ScsiHostdev | ScsiHostHostdev | MdevHostdev | CapabilityHostdev | UnknownHostdev
-)
+AnyHostdev = PciHostdev | UsbHostdev | ScsiHostdev | ScsiHostHostdev | MdevHostdev | CapabilityHostdev | UnknownHostdev

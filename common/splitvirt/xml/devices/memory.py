@@ -2,8 +2,9 @@
 
 from typing import Literal
 
+from splitvirt.api.errors import XMLError
 from splitvirt.xml.devices.device import Device
-from splitvirt.xml.element import LIVE, Bitmap, Element, Unsigned, YesNo, attr, child, present, text
+from splitvirt.xml.element import LIVE, Bitmap, Element, Node, Unsigned, YesNo, attr, child, present, text
 from splitvirt.xml.element import size as scaled
 
 
@@ -25,10 +26,14 @@ class MemoryDevice(Device, tag="memory"):
     discard: YesNo | None = attr()
     uuid: str | None = text()
     source: MemorySource | None = child()
-    size: int = scaled("target/size")
+    size: int = scaled("target/size", missing=lambda: XMLError("missing element or attribute './size'"))
     node: Unsigned | None = text("target/node")
     label_size: int | None = scaled("target/label/size")
     block: int | None = scaled("target/block")
     requested: int | None = scaled("target/requested")
     current: int | None = scaled("target/current", mode=LIVE)
     readonly: bool = present("target/readonly")
+
+    def check(self, node: Node) -> None:
+        if node.find("target") is None:
+            raise XMLError("missing <target> element for <memory> device")

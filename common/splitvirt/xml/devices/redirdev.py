@@ -3,9 +3,8 @@
 import re
 from typing import Annotated, Literal
 
-from splitvirt.api.errors import ConfigUnsupported
-from splitvirt.api.errors import InternalError, XMLError
-from splitvirt.xml.devices.chardev import Backend, Chardev
+from splitvirt.api.errors import ConfigUnsupported, InternalError, XMLError
+from splitvirt.xml.devices.chardev import Chardev
 from splitvirt.xml.devices.device import Device
 from splitvirt.xml.element import Element, Form, Node, WrongValue, YesNo, attr, children
 

@@ -2,10 +2,11 @@
 socket. One class a kind; `<disk>`, `<backingStore>` and `<mirror>` say the kind in their own `type`.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from splitvirt.api.errors import ConfigUnsupported, XMLError
+from splitvirt.api.errors import ConfigUnsupported, InvalidArg, XMLError
 from splitvirt.xml.address import Pci
 from splitvirt.xml.devices.encryption import Encryption
 from splitvirt.xml.element import (
@@ -13,7 +14,6 @@ from splitvirt.xml.element import (
     SECURE,
     Element,
     Node,
-    Positive64,
     Unsigned,
     Unsigned64,
     YesNo,
@@ -55,20 +55,22 @@ class Host(Element, tag="host"):
     """A server of a network disk."""
 
     name: str | None = attr()
-    port: Unsigned | None = attr()
+    port: Unsigned | None = attr(wrong=lambda raw: InvalidArg(f"failed to parse port number '{raw}'"))
     transport: Literal["tcp", "unix", "rdma"] | None = attr(
         wrong=lambda raw: ConfigUnsupported(f"unknown protocol transport type '{raw}'")
     )
     socket: str | None = attr()
 
     def check(self, node: Node) -> None:
+        if (self.port or 0) > 65535:
+            raise InvalidArg(f"port '{self.port}' out of range")
         if self.transport == "unix":
             if self.socket is None:
                 raise XMLError("missing socket for unix transport")
             self.name = None
         else:
             if self.socket is not None:
-                raise XMLError(f"transport '{self.transport or 'tcp'}' does not support socket attribute")
+                raise XMLError(f"transport '{self.transport or '(null)'}' does not support socket attribute")
             if self.name is None:
                 raise XMLError("missing name for host")
 
@@ -83,13 +85,19 @@ class Cookie(Element, tag="cookie"):
     name: str = attr()
     value: str | None = text(".")
 
+    def check(self, node: Node) -> None:
+        if not re.fullmatch(r"[!#$%&'*+.0-9A-Z^_`a-z|~-]+", self.name):
+            raise XMLError(f"cookie name '{self.name}' contains invalid characters")
+        if self.value is None:
+            raise XMLError(f"missing value for cookie '{self.name}'")
+
 
 class Slice(Element, tag="slice"):
     """The part of the source that is the disk, in bytes."""
 
     type: Literal["storage"] = attr()
     offset: Unsigned64 = attr()
-    size: Positive64 = attr()
+    size: Unsigned64 = attr()
 
 
 class SocketReconnect(Element, tag="reconnect"):
@@ -106,6 +114,10 @@ class Reservations(Element, tag="reservations"):
     type: Literal["unix"] | None = attr("source/@type")
     path: str | None = attr("source/@path")
     mode: Literal["client"] | None = attr("source/@mode")
+
+    def check(self, node: Node) -> None:
+        if not self.managed and self.type is None:
+            raise XMLError("missing connection type for <reservations/>")
 
 
 class Common(Element, tag="source", hide_empty=True):
@@ -162,8 +174,12 @@ class VolumeSource(Common):
     pool: str | None = attr()
     volume: str | None = attr()
     mode: Literal["host", "direct"] | None = attr(
-        wrong=lambda raw: XMLError(f"unknown source mode '{raw}' for volume type disk")
+        wrong=lambda raw: ConfigUnsupported(f"unknown source mode '{raw}' for volume type disk")
     )
+
+    def check(self, node: Node) -> None:
+        if (self.pool is None) != (self.volume is None):
+            raise XMLError("'pool' and 'volume' must be specified together for 'pool' type source")
 
     def visible(self, bits: int) -> Mapping[str, Any]:
         """The pool has the credentials."""
@@ -188,10 +204,20 @@ class NetworkSource(Common):
     initiator: str | None = attr("initiator/iqn/@name")
     ssl_verify: YesNo | None = attr("ssl/@verify")
     cookies: list[Cookie] = children("cookies/", mode=SECURE)
-    readahead: Positive64 | None = attr("readahead/@size")
-    timeout: Positive64 | None = attr("timeout/@seconds")
+    readahead: Unsigned64 | None = attr("readahead/@size", omit=0)
+    timeout: Unsigned64 | None = attr("timeout/@seconds", omit=0)
     identity_user: str | None = attr("identity/@user")
     identity_group: str | None = attr("identity/@group")
+
+    def check(self, node: Node) -> None:
+        if self.name is None and self.protocol != "nbd":
+            raise XMLError("missing name for disk source")
+        if self.protocol == "gluster" and "/" not in (self.name or ""):
+            raise XMLError(f"can't split path '{self.name}' into pool name and image name")
+        if self.protocol not in ("http", "https", "ftp", "ftps", "tftp"):
+            self.readahead = self.timeout = None
+        if self.protocol != "https":
+            self.ssl_verify = None
 
 
 class HostAddress(Pci, tag="address"):
@@ -203,8 +229,12 @@ class NvmeSource(Common):
 
     type: Literal["pci"] = attr()
     managed: YesNo | None = attr()
-    namespace: Positive64 = attr()
-    address: HostAddress = child()
+    namespace: Unsigned64 = attr(missing=lambda: XMLError("missing 'namespace' attribute to disk source"))
+    address: HostAddress = child(missing=lambda: XMLError("NVMe disk source is missing address"))
+
+    def check(self, node: Node) -> None:
+        if not self.namespace:
+            raise ConfigUnsupported("NVMe namespace can't be zero")
 
 
 class VhostUserSource(Common):

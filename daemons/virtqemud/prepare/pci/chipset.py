@@ -5,8 +5,8 @@ from splitvirt.xml.address import PciAddress, PciPlace
 from splitvirt.xml.devices.controller import IdeController, PciController, PlainController, UsbController
 from splitvirt.xml.devices.device import Device
 from splitvirt.xml.domain import Domain
+from virtqemud.prepare.machine import is_i440fx, is_q35
 
-from ..machine import is_i440fx, is_q35
 from .connect import KINDS
 from .plugs import placed, plug, wants
 from .space import Space
