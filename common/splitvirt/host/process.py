@@ -3,12 +3,13 @@
 import asyncio
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import IO, Literal
 
-from splitvirt.host.pidfd import Held
+from splitvirt.host.pidfd import Held, start_time
 
 Lifetime = Literal["app", "keep"]
 
@@ -29,6 +30,7 @@ class Launcher:
         self.lifetime = lifetime
         self._thread: ThreadPoolExecutor | None = None
         self._prefix: list[str] = []
+        self._started: list[tuple[int, int]] = []
 
     async def spawn(
         self,
@@ -64,6 +66,8 @@ class Launcher:
             held = Held.open(child.pid)
             if held is None:
                 raise ProcessLookupError(3, "It ended before it began", program)
+            self._started = [one for one in self._started if start_time(one[0]) == one[1]]
+            self._started.append((held.pid, held.started))
             return held
 
         if self.lifetime == "keep":
@@ -75,6 +79,13 @@ class Launcher:
         if self._thread is not None:
             self._thread.shutdown(wait=True)
             self._thread = None
+            # One that was spawned a moment ago may not have asked for the signal yet when the thread ended.
+            for pid, started in self._started:
+                held = Held.open(pid, started)
+                if held is not None:
+                    held.signal(signal.SIGKILL)
+                    held.close()
+            self._started.clear()
 
     def _own_thread(self) -> ThreadPoolExecutor:
         if self._thread is None:
