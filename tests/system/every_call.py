@@ -18,7 +18,7 @@ from splitvirt.api.opaque import Bitmap, FdWire, Opaque
 from splitvirt.api.params import Params
 from splitvirt.api.record import ObjectWire
 from splitvirt.api.stream import pipe
-from splitvirt.api.wire import Boolean, Many, Number, Optional, Pairs, UuidWire, Wire
+from splitvirt.api.wire import Boolean, Many, Number, Optional, Pairs, String, UuidWire, Wire
 from splitvirt.dbus.proxy import connect_bus
 from splitvirt.rpc.client import connect_rpc
 
@@ -33,6 +33,8 @@ def sample(name: str, wire: Wire, domain: Any) -> Any:
     if isinstance(wire, ObjectWire):
         return domain if wire.kind is Domain else None
     fixed: dict[type, Any] = {Optional: None, UuidWire: UUID(int=1), Opaque: b"", Params: [], Many: [], Pairs: {}}
+    if name == "cpumap" and isinstance(wire, String):
+        return "0"
     fixed |= {Bitmap: [True], Boolean: False}
     return next((value for kind, value in fixed.items() if isinstance(wire, kind)), "x")
 

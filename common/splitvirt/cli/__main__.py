@@ -11,6 +11,7 @@ COMMANDS = {
     "status": "show the whole suite on one screen",
     "doctor": "explain what is wrong on this host, and what mends it",
     "call": "make any call of any driver by its name",
+    "shell": "a Python prompt with a driver at hand",
 }
 
 

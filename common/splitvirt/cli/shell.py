@@ -1,0 +1,30 @@
+"""`splitvirt shell`: a Python prompt with a driver at hand, its calls without `await`."""
+
+import argparse
+import code
+
+from splitvirt.api.errors import VirtError
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """What the subcommand takes."""
+    parser.add_argument("-c", "--connect", default="qemu:///system", metavar="URI", help="which driver to open")
+    parser.add_argument("-r", "--readonly", action="store_true", help="use the read-only socket")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Open the driver as `hv` and read what is typed until its end. 0, or 1 when the driver cannot be opened."""
+    import sys
+
+    from splitvirt import sync
+
+    try:
+        driver = sync.connect(options.connect, readonly=options.readonly)
+    except VirtError as error:
+        print(f"splitvirt: {error}", file=sys.stderr)
+        return 1
+    try:
+        code.interact(f"{options.connect} is hv; try hv.domains()", local={"hv": driver}, exitmsg="")
+    finally:
+        driver.close()
+    return 0

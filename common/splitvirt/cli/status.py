@@ -1,0 +1,188 @@
+"""`splitvirt status`: the whole suite on one screen. Looking starts no daemon: it reads what running ones offer."""
+
+import argparse
+import json
+import os
+import socket
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from splitvirt.connect import DRIVERS
+from splitvirt.host.paths import Layout
+
+CLEAR = "\x1b[H\x1b[2J"
+
+
+@dataclass
+class Daemon:
+    """What there is to see of one daemon."""
+
+    name: str
+    state: str = "not installed"
+    pid: int = 0
+    up: float = 0.0
+    clients: int = 0
+    running: int = 0
+    queued: int = 0
+    calls: int = 0
+    errors: int = 0
+    mean: float = 0.0
+    memory: int = 0
+    objects: dict[str, int] = field(default_factory=dict)
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """What the subcommand takes."""
+    parser.add_argument("--root", metavar="DIR", help="the daemons that were started with --root DIR")
+    parser.add_argument("--session", action="store_true", help="this user's own daemons")
+    parser.add_argument(
+        "-w", "--watch", nargs="?", type=float, const=1.0, metavar="SECONDS", help="again and again, until Ctrl-C"
+    )
+    parser.add_argument("--json", action="store_true", help="for programs")
+
+
+def layout_of(options: argparse.Namespace) -> Layout:
+    """Which daemons are meant."""
+    if options.root:
+        return Layout.under(options.root)
+    return Layout.session() if options.session else Layout.system()
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the screen. 0 when something runs or could be started, 3 when no daemon is there at all."""
+    layout = layout_of(options)
+    while True:
+        daemons = survey(layout)
+        text = json.dumps([asdict(one) for one in daemons], indent=2) if options.json else screen(daemons, layout)
+        print((CLEAR if options.watch else "") + text, flush=True)
+        if not options.watch:
+            return 0 if any(one.state != "not installed" for one in daemons) else 3
+        time.sleep(options.watch)
+
+
+def survey(layout: Layout) -> list[Daemon]:
+    """Every daemon of the suite, as it is now."""
+    return [look(layout, daemon) for daemon, _, _ in DRIVERS.values()]
+
+
+def look(layout: Layout, name: str) -> Daemon:
+    """One daemon: running, waiting for a call, or not there."""
+    found = Daemon(name, pid=holder(layout.run / f"{name}.pid"))
+    if found.pid:
+        found.state = "running"
+        try:
+            read_metrics(found, scrape(layout.run / f"{name}-metrics-sock"))
+        except PermissionError:
+            found.state = "running (ask as root)"
+        except OSError as error:
+            found.state = f"running, silent: {error.strerror}"
+    elif layout.socket(name).is_socket():
+        found.state = "on demand" if is_listening(layout.socket(name)) else "dead socket"
+    return found
+
+
+def holder(path: Path) -> int:
+    """The process that holds a pid file, 0 when nobody does; the lock counts, not what is written in it."""
+    import fcntl
+    import struct
+
+    try:
+        with path.open("rb") as file:
+            lock = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+            kind, _, _, _, pid = struct.unpack("hhqqi4x", fcntl.fcntl(file, fcntl.F_GETLK, lock))
+            if kind == fcntl.F_UNLCK:
+                return 0
+            return pid if pid > 0 else int(file.read().strip() or b"0")
+    except (OSError, ValueError):
+        return 0
+
+
+def is_listening(path: Path) -> bool:
+    """Whether some process (or systemd for it) listens at a socket, without connecting to it."""
+    try:
+        with open("/proc/net/unix") as table:
+            real = os.path.realpath(path)
+            return any(line.split(maxsplit=7)[7:] in ([f"{path}\n"], [f"{real}\n"]) for line in table)
+    except OSError:
+        return True
+
+
+def scrape(path: Path) -> str:
+    """A daemon's metrics as text; OSError when they cannot be had."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as sock:
+        sock.settimeout(5)
+        sock.connect(str(path))
+        sock.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        with sock.makefile("rb") as answer:
+            return answer.read().decode().partition("\r\n\r\n")[2]
+
+
+def read_metrics(found: Daemon, text: str) -> None:
+    """Fill in the figures."""
+    seconds = 0.0
+    for line in text.splitlines():
+        if line.startswith("#"):
+            continue
+        name, _, value = line.rpartition(" ")
+        name, _, labels = name.partition("{")
+        match name:
+            case "splitvirt_up_seconds":
+                found.up = float(value)
+            case "splitvirt_clients" if 'server="admin"' not in labels:
+                found.clients = int(value)
+            case "splitvirt_calls_running" if 'server="admin"' not in labels:
+                found.running = int(value)
+            case "splitvirt_calls_queued":
+                found.queued += int(value)
+            case "splitvirt_call_seconds_count":
+                found.calls += int(value)
+            case "splitvirt_call_seconds_sum":
+                seconds += float(value)
+            case "splitvirt_call_errors_total":
+                found.errors += int(value)
+            case "splitvirt_memory_bytes" if "pss" in labels:
+                found.memory = int(value)
+            case "splitvirt_objects":
+                said = dict(part.split("=") for part in labels.rstrip("}").replace('"', "").split(","))
+                found.objects[f"{said['kind']} {said['state']}"] = int(value)
+    found.mean = seconds / found.calls if found.calls else 0.0
+
+
+COLUMNS = (
+    ("DAEMON", 16), ("STATE", 11), ("UP", 9), ("CLIENTS", 8), ("CALLS", 8), ("ERRORS", 7), ("MEAN", 9), ("QUEUE", 6),
+    ("MEMORY", 9), ("OBJECTS", 0),
+)  # fmt: skip
+
+
+def screen(daemons: list[Daemon], layout: Layout) -> str:
+    """The table."""
+    where = f"below {layout.root}" if layout.root else layout.mode
+    lines = [f"splitvirt on {socket.gethostname()} ({where}), {time.strftime('%Y-%m-%d %H:%M:%S')}", ""]
+    lines.append("".join(f"{title:{width}}" for title, width in COLUMNS))
+    lines += [row(one).rstrip() for one in daemons if one.state != "not installed"]
+    missing = [one.name for one in daemons if one.state == "not installed"]
+    return "\n".join([*lines, "", f"not here: {', '.join(missing)}"] if missing else lines)
+
+
+def row(one: Daemon) -> str:
+    """One daemon's line."""
+    if not one.pid:
+        return f"{one.name:16}{one.state}"
+    cells = [
+        one.name, one.state, duration(one.up), str(one.clients), str(one.calls), str(one.errors),
+        f"{one.mean * 1000:.1f} ms", str(one.running + one.queued), f"{one.memory / 2**20:.1f} MiB",
+        ", ".join(f"{count} {kind.removesuffix(' there').replace('_', ' ')}" for kind, count in one.objects.items()),
+    ]  # fmt: skip
+    return "".join(f"{cell:{width}}" for cell, (_, width) in zip(cells, COLUMNS, strict=True))
+
+
+def duration(seconds: float) -> str:
+    """A time for a person: 12 s, 3m 04s, 5h 06m, 2d 03h."""
+    whole = int(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    for big, small, unit, name in ((60, 1, "m", "s"), (3600, 60, "h", "m"), (86400, 3600, "d", "h")):
+        if whole < big * 60 or unit == "d" or (unit == "h" and whole < 86400):
+            return f"{whole // big}{unit} {whole % big // small:02}{name}"
+    return ""
