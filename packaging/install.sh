@@ -46,6 +46,9 @@ done
 for file in "$here"/policy/polkit/*.rules; do
   [ -e "$file" ] && put 644 /usr/share/polkit-1/rules.d "$file"
 done
+if [ ! -e "$root/etc/libvirt/qemu/networks" ]; then # an admin who removed the default network does not get it back
+  install -D -m 600 "$here/packaging/default.xml" "$root/etc/libvirt/qemu/networks/default.xml"
+fi
 install -d "$root/usr/bin"
 ln -sf ../lib/splitvirt/bin/splitvirt "$root/usr/bin/splitvirt"
 for page in "$here"/docs/man/*.[18]; do

@@ -1,7 +1,6 @@
 """What a network's dnsmasq is told, written as libvirt writes it: configuration, kept addresses, host names."""
 
 from pathlib import Path
-from xml.sax.saxutils import escape
 
 from splitvirt.api.constants import VIR_FROM_NETWORK
 from splitvirt.api.errors import ConfigUnsupported
@@ -20,11 +19,15 @@ strict-order
 """
 
 
+QUOTED = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&apos;"})
+"""libvirt spells the paths in its configuration as if they were XML."""
+
+
 class Files:
     """Where one network's files lie: `lib` is .../lib/libvirt/dnsmasq, `run` is .../run/libvirt/network."""
 
     def __init__(self, name: str, lib: Path, run: Path) -> None:
-        quoted = escape(name, {'"': "&quot;", "'": "&apos;"})  # as libvirt's configuration spells these paths
+        quoted = name.translate(QUOTED)
         self.conf = lib / f"{name}.conf"
         self.leases = lib / f"{name}.leases"
         self.hosts = lib / f"{quoted}.hostsfile"

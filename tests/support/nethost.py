@@ -110,6 +110,35 @@ class Space:
         with self.inside():
             return socket.socket(family, kind)
 
+    async def ping(self, address: str, timeout: float = 5) -> bool:
+        """Whether an address answers."""
+        client = self.spawn("ping", "-c", "1", "-i", "0.2", "-W", "2", "-w", str(int(timeout)), address)
+        try:
+            await until(lambda: client.poll() is not None, timeout + 3)
+        finally:
+            end(client)
+        return client.returncode == 0
+
+    async def resolve(self, server: str, name: str, timeout: float = 3) -> list[str]:
+        """The IPv4 addresses that a DNS server knows of a name."""
+        labels = b"".join(bytes([len(part)]) + part.encode() for part in name.split("."))
+        query = struct.pack(">HHHHHH", 7, 0x100, 1, 0, 0, 0) + labels + b"\0" + struct.pack(">HH", 1, 1)
+        with self.socket() as asker:
+            asker.setblocking(False)
+            asker.connect((server, 53))
+            asker.send(query)
+            async with asyncio.timeout(timeout):
+                answer = await asyncio.get_running_loop().sock_recv(asker, 4096)
+        count = struct.unpack(">H", answer[6:8])[0]
+        tail = answer[len(query) :]
+        found = []
+        for _ in range(count):
+            kind, _, _, size = struct.unpack(">HHIH", tail[2:12])
+            if kind == 1:
+                found.append(socket.inet_ntoa(tail[12 : 12 + size]))
+            tail = tail[12 + size :]
+        return found
+
     def close(self) -> None:
         """Let it go; it ends with its last process."""
         os.close(self.fd)
@@ -155,35 +184,6 @@ class Guest(Space):
         self._client = self.spawn(*argv, env={"RESULT": str(result)})
         await until(lambda: result.exists() and result.read_text().endswith("\n"), timeout)
         return result.read_text().split()
-
-    async def ping(self, address: str, timeout: float = 5) -> bool:
-        """Whether an address answers."""
-        client = self.spawn("ping", "-c", "1", "-i", "0.2", "-W", "2", "-w", str(int(timeout)), address)
-        try:
-            await until(lambda: client.poll() is not None, timeout + 3)
-        finally:
-            end(client)
-        return client.returncode == 0
-
-    async def resolve(self, server: str, name: str, timeout: float = 3) -> list[str]:
-        """The IPv4 addresses that a DNS server knows of a name."""
-        labels = b"".join(bytes([len(part)]) + part.encode() for part in name.split("."))
-        query = struct.pack(">HHHHHH", 7, 0x100, 1, 0, 0, 0) + labels + b"\0" + struct.pack(">HH", 1, 1)
-        with self.socket() as asker:
-            asker.setblocking(False)
-            asker.connect((server, 53))
-            asker.send(query)
-            async with asyncio.timeout(timeout):
-                answer = await asyncio.get_running_loop().sock_recv(asker, 4096)
-        count = struct.unpack(">H", answer[6:8])[0]
-        tail = answer[len(query) :]
-        found = []
-        for _ in range(count):
-            kind, _, _, size = struct.unpack(">HHIH", tail[2:12])
-            if kind == 1:
-                found.append(socket.inet_ntoa(tail[12 : 12 + size]))
-            tail = tail[12 + size :]
-        return found
 
     def close(self) -> None:
         if self._client is not None:

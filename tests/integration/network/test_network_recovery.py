@@ -273,3 +273,21 @@ async def test_autostart_happens_once_a_boot(box: Space, root: Path) -> None:
     net = await driver.network_by_name("n1")
     await check_whole(driver, net, box)
     await driver.close()
+
+
+async def test_a_network_that_packaging_put_there_keeps_what_is_made_up(box: Space, root: Path) -> None:
+    folder = root / "etc/libvirt/qemu/networks"
+    folder.mkdir(parents=True)
+    given = (Path(__file__).parents[3] / "packaging/default.xml").read_text()
+    (folder / "default.xml").write_text(given)
+    driver = await opened(root)
+    first = await (await driver.network_by_name("default")).xml()
+    assert "<uuid>" in first
+    await driver.close()
+    driver = await opened(root)
+    net = await driver.network_by_name("default")
+    assert await net.xml() == first
+    await net.create()
+    assert bridges() == ["virbr0"]
+    await net.destroy()
+    await driver.close()
