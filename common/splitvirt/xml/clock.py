@@ -52,13 +52,13 @@ class Clock(Element, tag="clock"):
     """`adjustment` in seconds or "reset", `start` in seconds since 1970."""
 
     offset: Literal["utc", "localtime", "variable", "timezone", "absolute"] = attr(
-        default="utc", wrong=lambda raw: ConfigUnsupported(f"unknown clock offset '{raw}'")
+        default="utc", blank=True, wrong=lambda raw: ConfigUnsupported(f"unknown clock offset '{raw}'")
     )
-    adjustment: str | None = attr()
+    adjustment: str | None = attr(blank=True)
     basis: Literal["utc", "localtime"] | None = attr(
-        wrong=lambda raw: ConfigUnsupported(f"unknown clock basis '{raw}'")
+        blank=True, wrong=lambda raw: ConfigUnsupported(f"unknown clock basis '{raw}'")
     )
-    timezone: str | None = attr()
+    timezone: str | None = attr(blank=True)
     start: Annotated[int, lenient(integer(0, U64, UNSIGNED))] | None = attr()
     timers: list[Timer] = children()
 

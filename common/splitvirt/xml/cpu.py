@@ -6,9 +6,9 @@ from splitvirt.api.errors import ConfigUnsupported, XMLError
 from splitvirt.xml.element import (
     Bitmap,
     Element,
+    NonNegative,
     OnOff,
     Positive,
-    Signed,
     Unsigned,
     YesNo,
     attr,
@@ -17,7 +17,7 @@ from splitvirt.xml.element import (
     size,
     text,
 )
-from splitvirt.xml.forms import Choice
+from splitvirt.xml.forms import Choice, Form
 from splitvirt.xml.node import Node
 
 Policy = Literal["force", "require", "optional", "disable", "forbid"]
@@ -42,7 +42,7 @@ class Topology(Element, tag="topology"):
 class CpuCache(Element, tag="cache"):
     """What the guest sees of caches."""
 
-    level: Signed | None = attr()
+    level: NonNegative | None = attr()
     mode: Literal["emulate", "passthrough", "disable"] = attr()
 
     def check(self, node: Node) -> None:
@@ -54,7 +54,7 @@ class MaxPhysAddr(Element, tag="maxphysaddr"):
     """Bits of a physical address."""
 
     mode: Literal["emulate", "passthrough"] = attr()
-    bits: Unsigned | None = attr()
+    bits: NonNegative | None = attr()
 
 
 class Distance(Element, tag="sibling"):
@@ -74,14 +74,32 @@ class Distances(Element, tag="distances"):
             raise XMLError("NUMA distances defined without siblings")
 
 
+def read_level(raw: str) -> int:
+    return int(raw) if raw.isascii() and raw.isdigit() else 0
+
+
+Level = Annotated[int, Form(read_level, str)]
+"""The level of a memory-side cache; 0 is none, like anything that is no number."""
+
+
 class MemoryCache(Element, tag="cache"):
     """A memory-side cache of a cell (HMAT): its size in KiB, a line of it in bytes."""
 
-    level: Unsigned | None = attr()
-    associativity: Literal["none", "direct", "full"] | None = attr()
-    policy: Literal["none", "writeback", "writethrough"] | None = attr()
+    level: Level | None = attr()
+    associativity: Literal["none", "direct", "full"] | None = attr(
+        omit="none", wrong=lambda raw: XMLError(f"Invalid cache associativity '{raw}'")
+    )
+    policy: Literal["none", "writeback", "writethrough"] | None = attr(
+        omit="none", wrong=lambda raw: XMLError(f"Invalid cache policy '{raw}'")
+    )
     kib: int = size("size/@value")
-    line_bytes: int = size("line/@value", unit="B", plain="B")
+    line_bytes: Unsigned | None = attr("line/@value")
+    line_unit: str | None = attr("line/@unit")
+
+    def check(self, node: Node) -> None:
+        """A line is in bytes, whatever was written."""
+        self.line_unit = "B" if self.line_bytes else None
+        self.line_bytes = self.line_bytes or None
 
 
 class Cell(Element, tag="cell"):

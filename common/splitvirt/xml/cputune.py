@@ -1,9 +1,9 @@
 """`<vcpus>`, `<iothreads>` and `<cputune>`: threads of the guest's process, where and how they run."""
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Annotated, Literal
 
-from splitvirt.api.errors import InternalError, VirtError, XMLError
+from splitvirt.api.errors import InternalError, InvalidArg, VirtError, XMLError
 from splitvirt.xml.element import (
     LIVE,
     Bitmap,
@@ -20,6 +20,7 @@ from splitvirt.xml.element import (
     size,
     text,
 )
+from splitvirt.xml.forms import Form, WrongValue, read_set, write_set
 from splitvirt.xml.node import Node
 
 Scheduler = Literal["batch", "idle", "fifo", "rr"]
@@ -91,6 +92,26 @@ class IoThreadSched(Sched, tag="iothreadsched"):
     iothreads: Bitmap = attr(missing=lambda: XMLError("Missing attribute 'iothreads' in element 'iothreadsched'"))
 
 
+def read_some(raw: str) -> frozenset[int]:
+    try:
+        return read_set(raw)
+    except InvalidArg:
+        raise WrongValue from None
+
+
+Some = Annotated[frozenset[int], Form(read_some, write_set)]
+
+
+def lacking(tag: str) -> Callable[[], VirtError]:
+    """The error for a group of no vCPUs."""
+    return lambda: XMLError(f"Missing {tag} attribute 'vcpus'")
+
+
+def unsettled(tag: str) -> Callable[[str], VirtError]:
+    """The error for a group of vCPUs that is no list of numbers."""
+    return lambda raw: XMLError(f"Invalid {tag} attribute 'vcpus' value '{raw}'")
+
+
 class CacheShare(Element, tag="cache"):
     """A part of one of the host's caches, in bytes."""
 
@@ -104,13 +125,13 @@ class Monitor(Element, tag="monitor"):
     """What of a cache's or of the memory's use is watched."""
 
     level: Unsigned | None = attr()
-    vcpus: Bitmap = attr()
+    vcpus: Some = attr(missing=lacking("monitor"), wrong=unsettled("monitor"))
 
 
 class CacheTune(Element, tag="cachetune"):
     """Cache for some vCPUs."""
 
-    vcpus: Bitmap = attr(missing=lambda: XMLError("Missing cachetune attribute 'vcpus'"))
+    vcpus: Some = attr(missing=lacking("cachetune"), wrong=unsettled("cachetune"))
     id: str | None = attr(mode=LIVE)
     caches: list[CacheShare] = children()
     monitors: list[Monitor] = children()
@@ -126,7 +147,7 @@ class MemoryNode(Element, tag="node"):
 class MemoryTuneGroup(Element, tag="memorytune"):
     """Memory bandwidth for some vCPUs."""
 
-    vcpus: Bitmap = attr(missing=lambda: XMLError("Missing memorytune attribute 'vcpus'"))
+    vcpus: Some = attr(missing=lacking("memorytune"), wrong=unsettled("memorytune"))
     id: str | None = attr(mode=LIVE)
     nodes: list[MemoryNode] = children()
     monitors: list[Monitor] = children()

@@ -17,12 +17,16 @@ def attr(
     mode: int = ALL,
     omit: Any = None,
     needed: bool = False,
+    blank: bool = False,
     wrong: Callable[[str], VirtError] | None = None,
     missing: Callable[[], VirtError] | None = None,
 ) -> Any:
-    """An attribute, here ("@name") or in a child ("child/@name"); with `needed` that child cannot be without it."""
+    """An attribute, here ("@name") or in a child ("child/@name"); with `needed` that child cannot be without it.
+
+    With `blank` an empty value is an absent one.
+    """
     field = Field("attr", path, default, when, order or int(last), mode, omit, wrong, missing)
-    field.needed = needed
+    field.needed, field.blank = needed, blank
     return field
 
 

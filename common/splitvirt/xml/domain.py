@@ -14,8 +14,8 @@ from splitvirt.xml.element import (
     LIVE,
     Bitmap,
     Element,
+    NonNegative,
     OnOff,
-    Signed,
     Unsigned,
     YesNo,
     attr,
@@ -36,8 +36,8 @@ from splitvirt.xml.security import Cipher, ProtectedVirtualization, Sev
 from splitvirt.xml.sysinfo import FwCfgInfo, SmbiosInfo, canonical_uuid
 
 VirtType = Literal[
-    "qemu", "kqemu", "kvm", "xen", "lxc", "uml", "openvz", "test", "vmware", "hyperv", "vbox", "phyp", "parallels",
-    "bhyve", "vz", "hvf",
+    "none", "qemu", "kqemu", "kvm", "xen", "lxc", "uml", "openvz", "test", "vmware", "hyperv", "vbox", "phyp",
+    "parallels", "bhyve", "vz", "hvf",
 ]  # fmt: skip
 Action = Literal["destroy", "restart", "preserve", "rename-restart"]
 CrashAction = Literal["destroy", "restart", "preserve", "rename-restart", "coredump-destroy", "coredump-restart"]
@@ -117,12 +117,12 @@ class Domain(Element, tag="domain"):
     vcpus: list[Vcpu] = children("vcpus/")
     iothreads: Unsigned | None = text(wrong=lambda raw: XMLError(f"invalid iothreads count '{raw}'"))
     iothreadids: list[IoThread] = children("iothreadids/")
-    default_iothread_min: Signed | None = attr("defaultiothread/@thread_pool_min")
-    default_iothread_max: Signed | None = attr("defaultiothread/@thread_pool_max")
+    default_iothread_min: NonNegative | None = attr("defaultiothread/@thread_pool_min")
+    default_iothread_max: NonNegative | None = attr("defaultiothread/@thread_pool_max")
     cputune: CpuTune | None = child()
     numatune: NumaTune | None = child()
     partition: str | None = text("resource/partition")
-    fibrechannel_appid: str | None = attr("resource/fibrechannel/@appid")
+    fibrechannel_appid: str | None = attr("resource/fibrechannel/@appid", blank=True)
     sysinfo: list[SmbiosInfo | FwCfgInfo] = children()
     bootloader: str | None = text()
     bootloader_args: str | None = text()

@@ -46,7 +46,7 @@ class Stimer(State, tag="stimer"):
     direct: State | None = child("direct")
 
     def check(self, node: Node) -> None:
-        if not self.state:
+        if not self.state or (self.direct and not self.direct.state):
             self.direct = None
         only(node, ("direct",), "unsupported Hyper-V stimer feature: {}")
 
@@ -122,6 +122,10 @@ class XenPassthrough(State, tag="passthrough"):
     """IOMMU use."""
 
     mode: Literal["sync_pt", "share_pt"] | None = attr(order=2)
+
+    def check(self, node: Node) -> None:
+        if not self.state:
+            self.mode = None
 
 
 class Xen(Element, tag="xen", block=True):

@@ -32,13 +32,15 @@ class MemoryBacking(Element, tag="memoryBacking", hide_empty=True):
     nosharepages: bool = present()
     locked: bool = present()
     source: Literal["file", "anonymous", "memfd"] | None = attr(
-        "source/@type", wrong=lambda raw: ConfigUnsupported(f"unknown memoryBacking/source/type '{raw}'")
+        "source/@type", blank=True, wrong=lambda raw: ConfigUnsupported(f"unknown memoryBacking/source/type '{raw}'")
     )
     access: Literal["shared", "private"] | None = attr(
-        "access/@mode", wrong=lambda raw: ConfigUnsupported(f"unknown memoryBacking/access/mode '{raw}'")
+        "access/@mode", blank=True, wrong=lambda raw: ConfigUnsupported(f"unknown memoryBacking/access/mode '{raw}'")
     )
     allocation: Literal["immediate", "ondemand"] | None = attr(
-        "allocation/@mode", wrong=lambda raw: ConfigUnsupported(f"unknown memoryBacking/allocation/mode '{raw}'")
+        "allocation/@mode",
+        blank=True,
+        wrong=lambda raw: ConfigUnsupported(f"unknown memoryBacking/allocation/mode '{raw}'"),
     )
     allocation_threads: Unsigned | None = attr(
         "allocation/@threads", omit=0, wrong=lambda raw: XMLError("Failed to parse memory allocation threads")

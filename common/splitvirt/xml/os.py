@@ -60,7 +60,9 @@ class AcpiTable(Element, tag="table"):
 class Os(Element, tag="os"):
     """What boots, and how."""
 
-    firmware: Literal["bios", "efi"] | None = attr(wrong=lambda raw: XMLError(f"unknown firmware value {raw}"))
+    firmware: Literal["bios", "efi"] | None = attr(
+        blank=True, wrong=lambda raw: XMLError(f"unknown firmware value {raw}")
+    )
     arch: str | None = attr("type/@arch")
     machine: str | None = attr("type/@machine")
     type: str | None = text("type")
@@ -85,7 +87,7 @@ class Os(Element, tag="os"):
     bios_useserial: OnlyYes | None = attr("bios/@useserial")
     bios_reboot_timeout: Signed | None = attr("bios/@rebootTimeout")
     smbios: Literal["emulate", "host", "sysinfo"] | None = attr(
-        "smbios/@mode", wrong=lambda raw: ConfigUnsupported(f"unknown smbios mode '{raw}'")
+        "smbios/@mode", blank=True, wrong=lambda raw: ConfigUnsupported(f"unknown smbios mode '{raw}'")
     )
 
     def check(self, node: Node) -> None:

@@ -101,4 +101,4 @@ class Override(Element, tag="qemu:override", hide_empty=True):
 class Deprecation(Element, tag="qemu:deprecation", hide_empty=True):
     """What QEMU does when something deprecated is used: "none", "omit", "reject", "crash"; kept whatever it is."""
 
-    behavior: str | None = attr()
+    behavior: str | None = attr(blank=True)

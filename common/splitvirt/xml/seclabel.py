@@ -20,8 +20,8 @@ class SecurityLabel(Element, tag="seclabel"):
 
     def check(self, node: Node) -> None:
         """What `relabel` may be with each type, and that a static label is given."""
-        if self.model == "none" and self.type is None:
-            self.type = "none"
+        if self.model == "none":
+            self.type, self.relabel = "none", False
         if self.type == "static":
             if self.label is None:
                 raise XMLError("security label is missing")

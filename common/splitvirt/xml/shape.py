@@ -177,6 +177,7 @@ class Builder:
         top = Shape(cls.TAG)
         for name, field in cls.FIELDS.items():
             form, classes, optional = self.meaning(hints.get(name, Foreign))
+            form = unless_blank(form) if field.blank else form
             test = condition(cls, field.when)
             spot = self.place(top, field, form, classes, test)
             if field.always:
@@ -260,6 +261,11 @@ class Builder:
                     inner.test = either([t for t in tests if t])
                 if inner.present is not None:
                     inner.mode = inner.present.mode
+
+
+def unless_blank(form: Form) -> Form:
+    """A form that takes an empty value for an absent one."""
+    return Form(lambda raw: form.read(raw) if raw else None, form.write)
 
 
 def either(tests: list[Test]) -> Test:

@@ -45,6 +45,7 @@ class Field:
         self.unit: tuple[str, str, bool | str, bool] = ("KiB", "KiB", False, False)
         self.xpath = ""  # what libvirt calls a size in its messages
         self.needed = False  # an attribute that its child must have when it is there
+        self.blank = False  # an attribute that says nothing when it is empty
         self.always = False  # a child that is made when it is absent
         self.name = ""
         self.owner: type | None = None
@@ -106,6 +107,8 @@ class Spot:
         """The value of a number and its unit."""
         into, plain, *_ = self.field.unit
         try:
+            if not raw:
+                raise self.lacking(node)
             count = number(raw, 10, "")
             if not 0 <= count <= U64:
                 raise WrongValue
@@ -120,6 +123,7 @@ class Spot:
             value, unit = value >> (units.SHIFT[pretty] - units.SHIFT[unit]), pretty
         elif pretty:
             value, unit = units.pretty(value, unit)
+            unit = "B" if unit == "bytes" else unit
         return str(value), "" if bare else unit
 
     def pick(self, node: Node) -> "type[Element] | None":

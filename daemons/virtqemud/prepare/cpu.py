@@ -43,10 +43,10 @@ def vcpus(domain: Domain, caps: Capabilities) -> None:
     """How many there are, and which of them are on."""
     if domain.vcpu is None:
         domain.vcpu = 1
-    if domain.vcpu_current is not None and domain.vcpu_current > domain.vcpu:
-        raise ConfigUnsupported("maximum vCPU count must not be less than current vCPU count")
     if domain.vcpus:
         individual(domain, domain.vcpu)
+    elif domain.vcpu_current is not None and domain.vcpu_current > domain.vcpu:
+        raise ConfigUnsupported("maximum vCPU count must not be less than current vCPU count")
     if domain.vcpu_current == domain.vcpu:
         domain.vcpu_current = None
     elif domain.vcpu_current == 0:
@@ -63,8 +63,6 @@ def individual(domain: Domain, total: int) -> None:
     for vcpu in states:
         if vcpu.hotpluggable is None:
             vcpu.hotpluggable = not vcpu.enabled
-        if not vcpu.enabled:
-            vcpu.order = None
     domain.vcpus, domain.vcpu_current = states, sum(vcpu.enabled for vcpu in states)
 
 

@@ -51,6 +51,9 @@ def check(domain: Domain, caps: Capabilities) -> None:
     """What QEMU cannot do."""
     if domain.max_memory and not (domain.cpu and domain.cpu.numa):
         raise ConfigUnsupported("At least one numa node has to be configured when enabling memory hotplug")
+    if domain.max_memory_slots and len(domain.devices.memories) > domain.max_memory_slots:
+        count = len(domain.devices.memories)
+        raise ConfigUnsupported(f"memory device count '{count}' exceeds slots count '{domain.max_memory_slots}'")
     if domain.memtune is not None and domain.memtune.min_guarantee:
         raise ConfigUnsupported("Parameter 'min_guarantee' not supported by QEMU.")
     backing = domain.memory_backing

@@ -42,11 +42,13 @@ def cells(numa: Numa) -> None:
 
 
 def check_cache(cache: MemoryCache, cell: int) -> None:
-    for name in ("level", "associativity", "policy"):
+    for name in ("level", "associativity"):
         if getattr(cache, name) is None:
             raise XMLError(f"Missing '{name}' attribute in cache element for NUMA node {cell}")
     if cache.level == 0:
         raise XMLError(f"Invalid 'level' attribute in cache element for NUMA node {cell}")
+    if cache.policy is None:
+        raise XMLError("Invalid cache policy '(null)'")
 
 
 def cpus(numa: Numa, total: int) -> None:

@@ -96,7 +96,7 @@ def firmware(domain: Domain, system: Os, nvram: str) -> None:
     loader = system.loader
     if loader is not None and loader.path and loader.type is None:
         loader.type = "rom"
-    if system.nvram is not None and not (system.nvram.path or system.nvram.template or system.nvram.source):
+    if system.nvram is not None and not (system.nvram.path or system.nvram.template is not None or system.nvram.source):
         system.nvram = None if (loader is not None and loader.path) or system.firmware else system.nvram
     if system.firmware is None and loader is not None and loader.type == "pflash" and loader.readonly and loader.path:
         system.nvram = system.nvram or Nvram(path=None)

@@ -79,6 +79,8 @@ def resctrl(domain: Domain, tune: CpuTune) -> None:
         group.vcpus &= present
         for monitor in group.monitors:
             monitor.vcpus &= present
+            if [m.vcpus for m in group.monitors].count(monitor.vcpus) > 1:
+                raise InvalidArg("Identical vcpus found in same type monitors")
             if not monitor.vcpus <= group.vcpus:
                 raise InvalidArg("Monitor vcpus conflicts with allocation")
     for cachetune in tune.cachetunes:
