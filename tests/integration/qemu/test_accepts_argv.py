@@ -95,6 +95,8 @@ async def test_accepts_argv(folder: Path, tmp_path: Path) -> None:
         if not said.startswith("{") or "QMP" not in json.loads(said):
             refused[name] = said.strip() or "nothing"
 
-    await asyncio.gather(*(start(name, document) for name, document in guests))
+    async with asyncio.timeout(300), asyncio.TaskGroup() as tasks:
+        for name, document in guests:
+            tasks.create_task(start(name, document))
     Path("/dev/shm/splitvirt-argv").unlink(missing_ok=True)
     assert not refused, "\n".join(f"{name}: {words}" for name, words in refused.items())
