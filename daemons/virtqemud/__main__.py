@@ -1,5 +1,6 @@
 """The QEMU daemon: `python -m virtqemud`."""
 
+import splitvirt.daemon.lean  # noqa: F401, I001 (before anything loads asyncio)
 import sys
 from collections.abc import Sequence
 from typing import Any

@@ -289,9 +289,13 @@ class Daemon:
 
     def _authority(self) -> "Polkit":
         from splitvirt.access.polkit import Polkit
-        from splitvirt.dbus.bus import Bus
 
-        return Polkit(lambda: Bus.connect("system"))
+        async def connect() -> "Bus":
+            from splitvirt.dbus.bus import Bus
+
+            return await Bus.connect("system")
+
+        return Polkit(connect)
 
     @property
     def bus_name(self) -> str:
