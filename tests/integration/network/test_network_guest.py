@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -75,7 +76,7 @@ async def test_an_embedded_guest_on_the_shared_network(box: Space, root: Path, b
             await until(lambda: process.poll() is not None or b"lease 192.168.150." in said.read_bytes(), 120)
             text = said.read_text(errors="replace")
             assert process.poll() is None, text
-            address = text.split("lease ")[1].split()[0]
+            address = re.findall(r"lease (192[0-9.]+)", text)[0]
             assert await box.resolve("192.168.150.1", "web.lan.test") == [address]
             assert await box.ping(address)
             assert len(taps()) == 1
