@@ -20,6 +20,7 @@ READ_ONLY = {
     ("Bandwidth", "class_id"): "only in networks and their ports",
     ("Graphics", "websocket_generated"): "only in the driver's own records",
     ("Listen", "from_config"): "only in the driver's own records",
+    ("Graphics", "vnc_port"): "read into `port`, where the words for a wrong one differ",
     ("UnknownHostdev", "type"): "always refused",
     ("PciHostdev", "startup_policy"): "always refused",
     ("ChardevSource", "tls_from_config"): "only in the driver's own records",

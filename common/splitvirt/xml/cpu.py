@@ -27,7 +27,7 @@ class CpuFeature(Element, tag="feature"):
     """One feature of a CPU; hosts have no `policy`."""
 
     policy: Policy | None = attr(wrong=lambda raw: ConfigUnsupported("Invalid CPU feature policy"))
-    name: str = attr(missing=lambda: XMLError("Invalid CPU feature name"))
+    name: str = attr(blank=True, missing=lambda: XMLError("Invalid CPU feature name"))
 
 
 class Topology(Element, tag="topology"):
@@ -93,13 +93,7 @@ class MemoryCache(Element, tag="cache"):
         omit="none", wrong=lambda raw: XMLError(f"Invalid cache policy '{raw}'")
     )
     kib: int = size("size/@value")
-    line_bytes: Unsigned | None = attr("line/@value")
-    line_unit: str | None = attr("line/@unit")
-
-    def check(self, node: Node) -> None:
-        """A line is in bytes, whatever was written."""
-        self.line_unit = "B" if self.line_bytes else None
-        self.line_bytes = self.line_bytes or None
+    line_bytes: int = size("line/@value", unit="B")
 
 
 class Cell(Element, tag="cell"):
@@ -154,7 +148,7 @@ class Cpu(Element, tag="cpu"):
     fallback: Literal["allow", "forbid"] | None = attr(
         "model/@fallback", wrong=lambda raw: ConfigUnsupported("Invalid fallback attribute")
     )
-    vendor_id: str | None = attr("model/@vendor_id")
+    vendor_id: str | None = attr("model/@vendor_id", blank=True)
     model: str | None = text("model")
     vendor: str | None = text("vendor")
     topology: Topology | None = child()
@@ -171,6 +165,8 @@ class Cpu(Element, tag="cpu"):
             raise XMLError("vendor id is invalid")
         if self.migratable is not None and self.mode not in ("host-passthrough", "maximum"):
             raise ConfigUnsupported("Attribute migratable is only allowed for 'host-passthrough' / 'maximum' CPU mode")
+        if sum(inner.tag == "cache" for inner in node.children) > 1:
+            raise XMLError("at most one CPU cache element may be specified")
         if self.mode in (None, "custom") and self.model is None:
             if self.vendor is not None:
                 raise XMLError("CPU vendor specified without CPU model")

@@ -60,7 +60,9 @@ class Shape:
                     if spot.field.kind == "size":
                         values[spot.name] = spot.scaled(raw, node.attrs.get("unit"), node)
                     else:
-                        values[spot.name] = spot.convert(raw, node)
+                        value = spot.convert(raw, node)
+                        if value is not None:
+                            values[spot.name] = value
                     break
             else:
                 if name != "unit" or not self.sized():

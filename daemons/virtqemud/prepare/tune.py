@@ -77,7 +77,7 @@ def resctrl(domain: Domain, tune: CpuTune) -> None:
     both: list[CacheTune | MemoryTuneGroup] = [*tune.cachetunes, *tune.memorytunes]
     for group in both:
         group.vcpus &= present
-        for monitor in group.monitors:
+        for monitor in group.monitors if group.vcpus else ():
             monitor.vcpus &= present
             if [m.vcpus for m in group.monitors].count(monitor.vcpus) > 1:
                 raise InvalidArg("Identical vcpus found in same type monitors")
