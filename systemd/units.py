@@ -244,6 +244,7 @@ def policy(d: Daemon) -> str:
 <busconfig>
   <policy user="root">
     <allow own="org.splitvirt.{d.name}"/>
+    <allow own="org.libvirt"/>
   </policy>
   <policy context="default">
     <!-- the interfaces of this service and no others: each call is decided in the daemon, as on its sockets -->

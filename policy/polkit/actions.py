@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Writes the polkit actions beside itself: one for each permission that a declared call asks for, under libvirt's ids.
 
-Looking is allowed to everybody and everything else to nobody, which an admin's rules then change; `--check` says whether
-the files are current.
+Looking is allowed to everybody and everything else to nobody, which an admin's rules then change; `--check` says if the
+files are current.
 """
 
 import sys

@@ -182,7 +182,7 @@ def duration(seconds: float) -> str:
     whole = int(seconds)
     if whole < 60:
         return f"{whole} s"
-    for big, small, unit, name in ((60, 1, "m", "s"), (3600, 60, "h", "m"), (86400, 3600, "d", "h")):
-        if whole < big * 60 or unit == "d" or (unit == "h" and whole < 86400):
+    for below, big, small, unit, name in ((3600, 60, 1, "m", "s"), (86400, 3600, 60, "h", "m")):
+        if whole < below:
             return f"{whole // big}{unit} {whole % big // small:02}{name}"
-    return ""
+    return f"{whole // 86400}d {whole % 86400 // 3600:02}h"

@@ -152,7 +152,8 @@ class Daemon:
         self.notifier.stopping(why)
         self.notifier.extend(DRAIN + 10)
         if self.bus:
-            await self.bus.release_name(self.bus_name)
+            for name in self.bus_names:
+                await self.bus.release_name(name)
         await self._drain()
         if self.bus:
             self.bus.close()
@@ -298,9 +299,10 @@ class Daemon:
         return Polkit(connect)
 
     @property
-    def bus_name(self) -> str:
-        """Our name on the bus."""
-        return f"org.splitvirt.{self.service.name}"
+    def bus_names(self) -> list[str]:
+        """Our names on the bus; `own_org_libvirt` adds the one that libvirt-dbus's clients ask for."""
+        own = [f"org.splitvirt.{self.service.name}"]
+        return own + (["org.libvirt"] if self.config.flag("own_org_libvirt") else [])
 
     async def _join_bus(self) -> None:
         wanted = self.options.bus or ("none" if self.layout.root else self.layout.mode)
@@ -318,7 +320,8 @@ class Daemon:
             for contract, root in getattr(self.driver, "bus_offers", ()):
                 self.export.offer(contract, root)
             await self.export.start(self.touch)
-            await self.bus.request_name(self.bus_name)
+            for name in self.bus_names:
+                await self.bus.request_name(name)
         except VirtError as e:
             if self.options.bus:
                 raise
