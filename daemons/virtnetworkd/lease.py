@@ -14,9 +14,9 @@ from splitvirt.access.identity import Identity
 from splitvirt.api.constants import VIR_FROM_NETWORK
 from splitvirt.api.dispatch import Caller, current_caller
 from splitvirt.api.errors import (
-    AccessDenied,
     InvalidArg,
     NoNetworkPort,
+    OperationDenied,
     OperationInvalid,
     OperationUnsupported,
     VirtError,
@@ -82,14 +82,14 @@ class Leases(NetworkPorts):
     # who may
 
     async def _taker(self, network: "VirtualNetwork") -> Identity:
-        """The caller, if it may have a port on that network. Raises AccessDenied."""
+        """The caller, if it may have a port on that network. Raises OperationDenied."""
         caller = current_caller()
         if caller is None:
             return Identity.of_self()
         identity: Identity = caller.identity
         if identity.uid in (0, os.geteuid()) or await self._permitted(caller, network):
             return identity
-        raise AccessDenied(f"'{ACTION}' on network '{network.name}' is not allowed to {caller.name}")
+        raise OperationDenied(f"'{ACTION}' on network '{network.name}' is not allowed to {caller.name}")
 
     async def _permitted(self, caller: Caller, network: "VirtualNetwork") -> bool:
         """By the ordinary permission, else by polkit's word on ports, else (no polkit) by the group "libvirt"."""

@@ -46,7 +46,7 @@ class NetworkPorts:
         """Take a port on a running network.
 
         `xml` is a <networkport>, made up if empty. flags: 1 for a tap without the header that virtio wants. Raises
-        AccessDenied, NoNetwork, OperationInvalid when the network does not run or the
+        OperationDenied, NoNetwork, OperationInvalid when the network does not run or the
         caller's quota is used up, and what the network itself refuses.
         """
 

@@ -1,0 +1,53 @@
+"""Who may take a port on a shared network: polkit decides for those who may not manage networks anyway."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from support.container import Container
+
+pytestmark = pytest.mark.long
+
+NET = """<network><name>lent</name><bridge name='br-lent' stp='off'/>
+<ip address='192.168.180.1' prefix='24'><dhcp><range start='192.168.180.2' end='192.168.180.99'/></dhcp></ip></network>
+"""
+RULE = """polkit.addRule(function(action, subject) {
+    if (action.id == "org.splitvirt.network-port.take" && subject.user == "alice"
+        && action.lookup("network_name") == "lent")
+        return polkit.Result.YES;
+});
+"""
+WHERE = ("org.splitvirt.virtnetworkd", "/org/libvirt/Network", "org.splitvirt.NetworkPort1")
+
+
+@pytest.fixture(name="networks")
+def _networks(host: Container) -> Iterator[Container]:
+    host.write("/srv/lent.xml", NET)
+    host.write("/srv/other.xml", NET.replace("lent", "other").replace("180", "181"))
+    for name in ("lent", "other"):
+        host.ok("virsh", "-c", "network:///system", "net-create", f"/srv/{name}.xml")
+    yield host
+    for name in ("lent", "other"):
+        host.ok("virsh", "-c", "network:///system", "net-destroy", name)
+
+
+def take(host: Container, user: str, network: str) -> str:
+    """What busctl says when a user takes a port; the port is back when busctl has ended."""
+    done = host.run("runuser", "-u", user, "--", "busctl", "call", *WHERE, "Take", "ssuu", network, "", "1", "1")
+    return str(done.stdout + done.stderr)
+
+
+def test_ports_are_lent_by_policy(networks: Container) -> None:
+    host = networks
+    assert "(sssah)" in take(host, "root", "lent")
+    assert "not allowed" in take(host, "alice", "lent")
+    host.write("/etc/polkit-1/rules.d/10-ports.rules", RULE)
+    deadline = time.monotonic() + 10
+    while "(sssah)" not in (said := take(host, "alice", "lent")):  # polkitd sees the rule, and an old answer gets stale
+        assert time.monotonic() < deadline, said
+        time.sleep(0.2)
+    assert "br-lent" in said
+    assert "not allowed" in take(host, "alice", "other")
+    assert "vnet" not in host.ok("ip", "-br", "link", "show", "master", "br-lent")
+    assert host.ok("busctl", "call", *WHERE, "List").strip() == "a(sssssuxssx) 0"
+    host.shell("rm /etc/polkit-1/rules.d/10-ports.rules")
