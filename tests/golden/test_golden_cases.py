@@ -21,6 +21,7 @@ READ_ONLY = {
     ("Graphics", "websocket_generated"): "only in the driver's own records",
     ("Listen", "from_config"): "only in the driver's own records",
     ("Graphics", "vnc_port"): "read into `port`, where the words for a wrong one differ",
+    ("S390Address", "type"): "always refused",
     ("UnknownHostdev", "type"): "always refused",
     ("PciHostdev", "startup_policy"): "always refused",
     ("ChardevSource", "tls_from_config"): "only in the driver's own records",

@@ -3,7 +3,7 @@
 `type` picks the class. `unset` says that an address names its bus only, and leaves the place for prepare to choose.
 """
 
-from splitvirt.api.errors import XMLError
+from splitvirt.api.errors import InternalError, XMLError
 from splitvirt.xml.element import Element, Hex1, Hex2, Hex4, Hex8, Hex64, Node, OnOff, Unsigned, attr, child
 
 PciPlace = tuple[int, int, int, int]
@@ -123,7 +123,7 @@ class UsbAddress(Address, when=("type", "usb")):
         if self.port is not None:
             parts = self.port.split(".")
             if len(parts) > 4 or not all(p.isascii() and p.isdigit() for p in parts):
-                raise XMLError("Cannot parse <address> 'port' attribute")
+                raise InternalError("Cannot parse <address> 'port' attribute")
             self.port = ".".join(str(int(p)) for p in parts)
 
 
@@ -135,9 +135,12 @@ class SpaprVioAddress(Address, when=("type", "spapr-vio")):
 
 
 class S390Address(Address, when=("type", "virtio-s390")):
-    """The bus before CCW; it has no places."""
+    """The bus before CCW; it has no places, and a device on it no address."""
 
     type: str = attr(default="virtio-s390", order=-1)
+
+    def check(self, node: Node) -> None:
+        raise XMLError("virtio-s390 bus doesn't have an address")
 
 
 class CcwAddress(Address, when=("type", "ccw")):
@@ -155,7 +158,7 @@ class CcwAddress(Address, when=("type", "ccw")):
     def check(self, node: Node) -> None:
         given = [v is not None for v in (self.cssid, self.ssid, self.devno)]
         if any(given) and not all(given):
-            raise XMLError("Invalid partial specification for virtio ccw address")
+            raise InternalError("Invalid partial specification for virtio ccw address")
 
 
 class MmioAddress(Address, when=("type", "virtio-mmio")):
@@ -176,7 +179,7 @@ class DimmAddress(Address, when=("type", "dimm")):
     """A memory slot, and where its memory begins."""
 
     type: str = attr(default="dimm", order=-1)
-    slot: Unsigned | None = attr()
+    slot: Unsigned | None = attr(needed=True)
     base: Hex64 | None = attr(omit=0)
 
     @property

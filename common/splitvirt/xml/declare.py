@@ -93,8 +93,8 @@ def child(
 ) -> Any:
     """One nested element; of several the first counts, as in libvirt, and the others are `unknown`.
 
-    With `always` an absent one is made empty, so that there always is one. In a union, `wrong` makes the error for an
-    attribute that no class has, "" when it is not there.
+    With `always` an absent one is made empty, so that there always is one. In a union, `wrong` and `missing` also make
+    the errors for an attribute's value that no class has, and for its absence.
     """
     field = Field("child", path, default, when, order or int(last), mode, None, wrong, missing)
     field.always = always

@@ -170,8 +170,10 @@ class Child(Spot):
         if not names or any(c.WHEN is None and (c.TAG or self.tag) == node.tag for c in self.classes):
             return None
         raw = node.attrs.get(names[0])
-        if self.field.wrong:
-            return self.field.wrong(raw or "")
+        if raw is None and self.field.missing:
+            return self.field.missing()
+        if raw is not None and self.field.wrong:
+            return self.field.wrong(raw)
         if raw is None:
             return XMLError(f"Missing required attribute '{names[0]}' in element '{node.tag}'")
         return XMLError(f"Invalid value for attribute '{names[0]}' in element '{node.tag}': '{raw}'.")

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from splitvirt.api.errors import ConfigUnsupported, InternalError
 from splitvirt.xml.address import AnyAddress
 from splitvirt.xml.element import LIVE, Element, OnOff, Positive, Unsigned, YesNo, attr, child
 
@@ -29,7 +30,10 @@ class Device(Element):
     rom_enabled: YesNo | None = attr("rom/@enabled")
     rom_bar: OnOff | None = attr("rom/@bar")
     rom_file: str | None = attr("rom/@file")
-    address: AnyAddress | None = child()
+    address: AnyAddress | None = child(
+        wrong=lambda raw: ConfigUnsupported(f"unknown address type '{raw}'"),
+        missing=lambda: InternalError("No type specified for device address"),
+    )
 
     def visible(self, bits: int) -> Mapping[str, Any]:
         """Generated aliases only on running guests."""
