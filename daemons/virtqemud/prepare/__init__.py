@@ -10,6 +10,7 @@ from splitvirt.xml.domain import Domain
 from virtqemud.capabilities import Capabilities
 
 from . import (
+    addresses,
     aliases,
     chardevs,
     controllerchecks,
@@ -68,6 +69,7 @@ CHECKS: tuple[Pass, ...] = (
     features.check,
     cpu.check,
     sysinfo.check,
+    addresses.check,
     controllerchecks.check,
     diskchecks.check,
     hostdevs.check,
