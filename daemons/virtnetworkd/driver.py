@@ -27,6 +27,7 @@ from .dnsmasq import Files
 from .flags import check_flags
 from .forwarding import Forwarding
 from .lease import Leases
+from .lifecycle import LivingNetwork
 from .network import VirtualNetwork
 from .port import HeldPort
 from .prepare import read
@@ -212,15 +213,17 @@ class NetworkDriver(api.Networks):
         """The bridges of running networks, with the networks' names."""
         return {net.live.bridge_name or "": net.name for net in self.registry if net.live is not None}
 
-    def announce(self, net: VirtualNetwork, event: int) -> None:
+    def announce(self, net: LivingNetwork, event: int) -> None:
         """Tell whoever listens."""
         self.events.emit(api.Network.lifecycle, net, event, 0)
 
-    def drop(self, net: VirtualNetwork) -> None:
+    def drop(self, net: LivingNetwork) -> None:
         """Forget a network that neither runs nor is kept."""
-        self.registry.remove(net)
+        found = self.registry.by_uuid(net.uuid)
+        if found is net:
+            self.registry.remove(found)
 
-    def ports_gone(self, net: VirtualNetwork) -> None:
+    def ports_gone(self, net: LivingNetwork) -> None:
         """A network stopped under its ports."""
         self.leases.network_gone(net)
 

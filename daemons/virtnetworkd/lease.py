@@ -33,6 +33,7 @@ from .prepare.place import random_mac
 
 if TYPE_CHECKING:
     from .driver import NetworkDriver
+    from .lifecycle import LivingNetwork
     from .network import VirtualNetwork
 
 log = logging.getLogger(__name__)
@@ -205,7 +206,7 @@ class Leases(NetworkPorts):
         self._shut(lease)
         self._save()
 
-    def network_gone(self, net: "VirtualNetwork") -> None:
+    def network_gone(self, net: "LivingNetwork") -> None:
         """A network stopped: its ports are no more."""
         for lease in [lease for lease in self.lent.values() if lease.held.network is net]:
             self.port_gone(lease.held)

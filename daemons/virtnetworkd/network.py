@@ -1,98 +1,34 @@
-"""A virtual network: its kept configuration, its running form, its ports; every change under one lock."""
+"""The calls on a network: start and stop, configuration, leases, ports."""
 
-import asyncio
-import logging
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING
 from uuid import UUID
 
 from splitvirt.api import constants as c
 from splitvirt.api import network as api
 from splitvirt.api.constants import VIR_FROM_NETWORK
-from splitvirt.api.errors import (
-    InternalError,
-    NetworkPortExists,
-    NoNetworkPort,
-    OperationInvalid,
-    SystemError_,
-    Timeout,
-    VirtError,
-)
-from splitvirt.host.nft import NftError
+from splitvirt.api.errors import InternalError, NetworkPortExists, NoNetworkPort
 from splitvirt.xml.netaddress import parse_mac
 from splitvirt.xml.netparts import Bandwidth
 from splitvirt.xml.network import Network
 from splitvirt.xml.networkport import DirectPlug, HostdevPlug, NetworkPort
 
-from . import bridge, firewall, leasefile, pool, shaping, subnet
+from . import dnsmasq, firewall, leasefile, shaping
 from .flags import check_flags
+from .lifecycle import LivingNetwork, invalid
 from .port import HeldPort, free_class, promised
 from .prepare import check
 from .prepare.forward import ROUTED
 from .prepare.ip import block
 from .prepare.place import place
 from .prepare.port import check_reclaim, place_port, read_port
-from .server import Server
-from .status import NetworkStatus, Stage
+from .status import NetworkStatus
 from .update import update
 
-if TYPE_CHECKING:
-    from .driver import NetworkDriver
-
-log = logging.getLogger(__name__)
-LOCK_SECONDS = 30.0
 FOREVER = c.VIR_NETWORK_UPDATE_AFFECT_CONFIG
 
 
-def invalid(text: str) -> OperationInvalid:
-    """Not in the state that the network is in."""
-    return OperationInvalid(text, domain=VIR_FROM_NETWORK)
-
-
-class VirtualNetwork(api.Network):
-    """A network of this host. `kept` is its configuration on disk, `live` what runs; one of them is always there."""
-
-    def __init__(self, driver: "NetworkDriver", definition: Network) -> None:
-        self.driver = driver
-        self.name = definition.name or ""
-        self.uuid = UUID(definition.uuid)
-        self.kept: Network | None = None
-        self.live: Network | None = None
-        self.held: dict[UUID, HeldPort] = {}
-        self.server: Server | None = None
-        self._lock = asyncio.Lock()
-
-    @property
-    def active(self) -> bool:
-        """Whether it runs."""
-        return self.live is not None
-
-    @property
-    def definition(self) -> Network:
-        """What it is now: the running form, else the kept one."""
-        found = self.live or self.kept
-        assert found is not None
-        return found
-
-    @property
-    def bridges(self) -> set[str]:
-        """The bridges that it has or will have."""
-        return {net.bridge_name for net in (self.live, self.kept) if net is not None and net.bridge_name}
-
-    @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
-        """The turn to change this network. Raises Timeout when somebody has it for too long."""
-        try:
-            async with asyncio.timeout(LOCK_SECONDS):
-                await self._lock.acquire()
-        except TimeoutError:
-            raise Timeout(f"network '{self.name}' is being changed by somebody else", domain=VIR_FROM_NETWORK) from None
-        try:
-            yield
-        finally:
-            self._lock.release()
+class VirtualNetwork(LivingNetwork):
+    """A network of this host, as its callers see it."""
 
     # start and stop
 
@@ -103,107 +39,16 @@ class VirtualNetwork(api.Network):
             assert self.kept is not None
             await self.start(self.kept.copy())
 
-    async def start(self, net: Network) -> None:
-        """Bring a running form up, all or nothing, and tell of it. Raises VirtError."""
-        if net.mode in ROUTED:
-            subnet.check_collision(self.driver.link, net, self.driver.bridge_owners())
-        else:
-            pool.fill(net)
-        self.record(net, "starting")
-        try:
-            if net.mode in ROUTED:
-                await self._bring_up(net)
-        except BaseException as error:
-            with suppress(VirtError, OSError):
-                await self._take_down(net)
-            self.driver.status.forget(self.name)
-            if isinstance(error, NftError):
-                raise SystemError_(f"cannot set firewall rules: {error}", domain=VIR_FROM_NETWORK) from error
-            raise
-        self.live = net
-        self.record(net, "running")
-        self.driver.announce(self, c.VIR_NETWORK_EVENT_STARTED)
-
-    async def _bring_up(self, net: Network) -> None:
-        driver = self.driver
-        bridge.make(driver.link, net)
-        driver.forwarding.enable(net)
-        firewall.add(net, [other.live for other in driver.registry if other.live is not None and other.live_routed])
-        self.server = driver.server_of(self.name)
-        await self.server.start(net)
-        bridge.add_routes(driver.link, net)
-        shaping.start(net)
-        for obstacle in firewall.obstacles() if net.mode in ("nat", "route") else []:
-            log.warning("network %s: %s", self.name, obstacle.replace("BRIDGE", net.bridge_name or ""))
-
     async def destroy(self) -> None:
         async with self.turn():
             if self.live is None:
                 raise invalid(f"network '{self.name}' is not active")
             await self.stop()
 
-    async def stop(self) -> None:
-        """Take everything down, as far as it is there, and tell of it. Raises VirtError for what would not go."""
-        net = self.live
-        assert net is not None
-        self.record(net, "stopping")
-        self.held.clear()
-        self.driver.ports_gone(self)
-        self.live = None
-        try:
-            await self._take_down(net)
-        finally:
-            self.driver.status.forget(self.name)
-            self.driver.announce(self, c.VIR_NETWORK_EVENT_STOPPED)
-            if self.kept is None:
-                self.driver.drop(self)
-
-    async def _take_down(self, net: Network) -> None:
-        if net.mode not in ROUTED:
-            return
-        driver = self.driver
-        last = not any(other.active and other is not self and other.live_routed for other in driver.registry)
-        server, self.server = self.server or driver.server_of(self.name), None
-        server.adopt()
-        await server.stop()
-        try:
-            firewall.remove(net, last=last)
-        except OSError as error:
-            log.error("network %s: its firewall rules could not be removed: %s", self.name, error)
-        bridge.unmake(driver.link, net)
-        if last:
-            driver.forwarding.restore()
-
-    @property
-    def live_routed(self) -> bool:
-        """Whether it runs on a bridge of ours."""
-        return self.live is not None and self.live.mode in ROUTED
-
-    def record(self, net: Network, stage: Stage = "running") -> None:
-        """Write down that it runs, or is on the way to or from that."""
-        held = list(self.held.values())
-        classes = frozenset({0, 1, 2} | {h.class_id for h in held if h.class_id})
-        self.driver.status.save(NetworkStatus(stage=stage, classes=classes, floor=promised(held), network=net))
-
     async def recover(self, status: NetworkStatus) -> None:
-        """Take up what an earlier daemon left: whole if it ran, gone if it was half made or has lost its bridge."""
-        net = status.network
-        half = status.stage not in (None, "running")
-        if net.mode in ROUTED and (half or bridge.found(self.driver.link, net) is None):
-            log.warning("network %s was left %s; what is there of it is removed", self.name, status.stage or "broken")
-            await self._take_down(net)
-            self.driver.status.forget(self.name)
-            return
-        if half:
-            self.driver.status.forget(self.name)
-            return
-        self.live = net
-        for port in self.driver.status.ports(self.name):
+        await super().recover(status)
+        for port in self.driver.status.ports(self.name) if self.active else ():
             self.held[UUID(port.uuid)] = HeldPort(self, port)
-        if net.mode in ROUTED:
-            self.server = self.driver.server_of(self.name)
-            if not self.server.adopt():
-                await self.server.start(net)
 
     # configuration
 
@@ -267,8 +112,6 @@ class VirtualNetwork(api.Network):
             if firewall.rules(new) != firewall.rules(old):
                 firewall.change(new)
             if self.server is not None:
-                from . import dnsmasq
-
                 files = self.server.files
                 restart = dnsmasq.configuration(new, files) != dnsmasq.configuration(old, files)
                 await self.server.refresh(new, restart=restart)

@@ -95,9 +95,7 @@ async def test_a_firewall_in_the_way_is_explained(driver: NetworkDriver, caplog:
     assert firewall.obstacles()[0].startswith("firewalld drops")
     assert "firewall-cmd" in firewall.obstacles()[0]
     _load("flush ruleset")
-    _load(
-        "table ip filter { chain FORWARD { type filter hook forward priority 0; policy drop; }; chain ufw-user-forward { }; }"
-    )
+    _load(OTHERS.replace("DOCKER-USER", "ufw-user-forward"))
     assert firewall.obstacles()[0].startswith("ufw drops")
 
 
