@@ -167,7 +167,11 @@ class Child(Spot):
     def choices(self, node: Node) -> VirtError | None:
         """Why none of the classes took a node, if a union's attribute was the reason."""
         names = [c.WHEN[0] for c in self.classes if c.WHEN and (c.TAG or self.tag) == node.tag]
-        if not names or any(c.WHEN is None and (c.TAG or self.tag) == node.tag for c in self.classes):
+        if (
+            not names
+            or self.pick(node) is not None
+            or any(c.WHEN is None and (c.TAG or self.tag) == node.tag for c in self.classes)
+        ):
             return None
         raw = node.attrs.get(names[0])
         if raw is None and self.field.missing:

@@ -5,7 +5,7 @@ from typing import Literal
 from splitvirt.api.errors import ConfigUnsupported
 from splitvirt.xml.devices.device import Device, VirtioOptions
 from splitvirt.xml.devices.virtio import VirtioModel
-from splitvirt.xml.element import Hex1, NonNegative, OnOff, Unsigned, attr, child, size, text
+from splitvirt.xml.element import Hex1, Node, NonNegative, OnOff, Signed, Unsigned, attr, child, size, text
 
 ScsiModel = Literal[
     "auto", "buslogic", "lsilogic", "lsisas1068", "vmpvscsi", "ibmvscsi", "virtio-scsi", "lsisas1078",
@@ -54,11 +54,11 @@ class PciController(Controller, tag="controller", when=("type", "pci")):
     type: str = attr(default="pci", order=-3)
     model: PciModel | None = attr(order=-1, wrong=unknown_model)
     name: PciDeviceName | None = attr("model/@name", order=-1, omit="none")
-    chassis_nr: Unsigned | None = attr("target/@chassisNr", order=-1)
-    chassis: Unsigned | None = attr("target/@chassis", order=-1)
+    chassis_nr: Signed | None = attr("target/@chassisNr", order=-1)
+    chassis: Signed | None = attr("target/@chassis", order=-1)
     port: Hex1 | None = attr("target/@port", order=-1)
-    bus_nr: Unsigned | None = attr("target/@busNr", order=-1)
-    target_index: Unsigned | None = attr("target/@index", order=-1)
+    bus_nr: Signed | None = attr("target/@busNr", order=-1)
+    target_index: Signed | None = attr("target/@index", order=-1)
     hotplug: OnOff | None = attr("target/@hotplug", order=-1)
     node: Unsigned | None = text("target/node", order=-1)
     pcihole64: int | None = size(last=True)
@@ -80,7 +80,7 @@ class ScsiController(Controller, tag="controller", when=("type", "scsi")):
     model: ScsiModel | None = attr(order=-1, wrong=unknown_model)
 
 
-class IdeController(Controller, tag="controller", when=("type", "ide")):
+class IdeController(Controller, tag="controller", when=("type", ("ide", None))):
     """An IDE controller, part of the i440FX machines."""
 
     type: str = attr(default="ide", order=-3)
@@ -108,6 +108,10 @@ class PlainController(Controller, tag="controller", when=("type", ("fdc", "sata"
     """A kind with nothing to choose."""
 
     type: Literal["fdc", "sata", "ccid", "isa"] = attr(order=-3)
+
+    def check(self, node: Node) -> None:
+        if "model" in node.attrs:
+            raise unknown_model(node.attrs["model"])
 
 
 AnyController = (

@@ -10,6 +10,7 @@ from splitvirt.xml.devices.virtio import VirtioModel
 from splitvirt.xml.element import (
     Hex4,
     Node,
+    OnlyYes,
     OnOff,
     Unsigned,
     Unsigned64,
@@ -29,7 +30,7 @@ class Hostdev(Device):
         default="subsystem", order=-5, wrong=lambda raw: ConfigUnsupported(f"unknown hostdev mode '{raw}'")
     )
     type: str = attr(order=-4)
-    managed: YesNo = attr(default=False, order=-3)
+    managed: OnlyYes = attr(default=False, order=-3)
     readonly: bool = present()
     shareable: bool = present()
 
@@ -63,10 +64,10 @@ class UsbHostdev(Hostdev, tag="hostdev", when=("type", "usb")):
     startup_policy: StartupPolicy | None = attr("source/@startupPolicy", order=-1)
     guest_reset: Literal["off", "uninitialized", "on"] | None = attr("source/@guestReset", order=-1)
     missing: YesNo | None = attr("source/@missing", order=-1)
-    vendor: Hex4 | None = attr("source/vendor/@id", order=-1)
-    product: Hex4 | None = attr("source/product/@id", order=-1)
-    bus: Unsigned | None = attr("source/address/@bus", order=-1)
-    device: Unsigned | None = attr("source/address/@device", order=-1)
+    vendor: Hex4 | None = attr("source/vendor/@id", order=-1, needed=True)
+    product: Hex4 | None = attr("source/product/@id", order=-1, needed=True)
+    bus: Unsigned | None = attr("source/address/@bus", order=-1, needed=True)
+    device: Unsigned | None = attr("source/address/@device", order=-1, needed=True)
 
     def check(self, node: Node) -> None:
         super().check(node)
@@ -152,7 +153,7 @@ class CapabilityHostdev(Hostdev, tag="hostdev", when=("mode", "capabilities")):
 
     mode: Literal["subsystem", "capabilities"] = attr(default="capabilities", order=-5)
     type: Literal["storage", "misc", "net"] = attr(order=-4)
-    managed = None
+    managed = None  # type: ignore[assignment]
     block: str | None = text("source/block", when="storage", order=-1)
     char: str | None = text("source/char", when="misc", order=-1)
     interface: str | None = text("source/interface", when="net", order=-1)
@@ -161,7 +162,7 @@ class CapabilityHostdev(Hostdev, tag="hostdev", when=("mode", "capabilities")):
 class UnknownHostdev(Hostdev, tag="hostdev"):
     """A kind that does not exist: always refused."""
 
-    type: str | None = attr(order=-4)
+    type: str | None = attr(order=-4)  # type: ignore[assignment]
 
     def check(self, node: Node) -> None:
         if self.type is None:
