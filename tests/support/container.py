@@ -69,7 +69,7 @@ class Container:
 
 
 @contextmanager
-def container(name: str, bus: str = "") -> Iterator[Container]:
+def container(name: str, bus: str = "", unmasked: str = "") -> Iterator[Container]:
     """Boot one, with splitvirt installed from this checkout and its sockets enabled; skips where it cannot be."""
     if os.geteuid() != 0:
         pytest.skip("a systemd container needs root")
@@ -78,7 +78,7 @@ def container(name: str, bus: str = "") -> Iterator[Container]:
             pytest.skip(f"{program} is not installed")
     if bus == "broker" and shutil.which("dbus-broker-launch") is None:
         pytest.skip("dbus-broker is not installed")
-    environment = os.environ | {"BUS": bus, "READ_ONLY": str(TOP)}
+    environment = os.environ | {"BUS": bus, "READ_ONLY": str(TOP), "UNMASKED": unmasked}
     booted = subprocess.run(
         [str(SCRIPT), "start", name], env=environment, capture_output=True, text=True, timeout=120, check=False,
         stdin=subprocess.DEVNULL,

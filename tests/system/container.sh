@@ -8,6 +8,7 @@
 #   container.sh stop NAME        kill it; nothing is left behind
 #
 # BUS=daemon|broker   the D-Bus implementation (default: the machine's)
+# UNMASKED="UNIT..."  units of the machine that are left as they are, which else are masked
 # READ_ONLY="DIR..."  folders of the machine that are seen as they are, not through the overlay
 set -u
 STATE=/run/splitvirt-test
@@ -46,7 +47,7 @@ start() {
   local name=$1 unit args=(systemd.unit=multi-user.target systemd.log_target=journal) parent pid i
   [ -e "$STATE/$name" ] && die "container $name exists"
   mkdir -p "$STATE/$name/mnt"
-  for unit in $MASKED; do args+=("systemd.mask=$unit$([[ $unit = *.* ]] || echo .service)"); done
+  for unit in $MASKED; do [[ " ${UNMASKED:-} " = *" $unit "* ]] || args+=("systemd.mask=$unit$([[ $unit = *.* ]] || echo .service)"); done
   ( join "$name" ""
     export NAME=$name FOLDER=$STATE/$name BUS=${BUS:-} READ_ONLY=${READ_ONLY:-} V1
     exec setsid unshare --fork --pid --mount --uts --ipc --net --cgroup --propagation private --kill-child=SIGKILL \
