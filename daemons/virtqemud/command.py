@@ -1,13 +1,12 @@
 """A guest as a QEMU command line."""
 
-import os
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from splitvirt.api.constants import VIR_FROM_STORAGE
-from splitvirt.api.errors import InvalidArg
+from splitvirt.api.errors import ConfigUnsupported, InvalidArg
 from splitvirt.xml.devices.hostdev import ScsiHostdev
 from splitvirt.xml.domain import Domain
 from virtqemud.context import Context
@@ -77,6 +76,8 @@ def build(domain: Domain, ctx: Context) -> Command:
     """The command line of a prepared guest. Raises VirtError for what cannot run here."""
     needs = Parts()
     storage = Storage(ctx)  # first: where a secret or pool is missing, nothing else matters
+    board.check(ctx)
+    cpu.check(ctx)
     memory.check(ctx)
     for part in sequence(ctx, storage):
         needs += part
@@ -108,6 +109,7 @@ def sequence(ctx: Context, storage: "Storage") -> Iterator[Parts]:
     found = firmware(ctx)
     images, nodes = flash(found, ctx)
     yield identity(ctx)
+    yield override.compatibility(domain)
     yield from (persistent_reservations(ctx), images)
     yield board.machine(ctx, nodes, smm=bool(found and found.smm))
     yield from (board.accelerator(ctx), board.tseg(ctx), cpu.cpu(ctx), loader(found), memory.size(ctx))
@@ -135,7 +137,7 @@ def identity(ctx: Context) -> Parts:
     path = f"{ctx.folder}/master-key.aes"
     parts.object("secret", "masterKey0", format="raw", file=path)
     if not ctx.native:
-        parts.files[path] = ctx.master_key or os.urandom(32)
+        parts.files[path] = ctx.master_key
     return parts
 
 
@@ -197,8 +199,8 @@ def devices(ctx: Context, storage: "Storage") -> Iterator[Parts]:
 
 
 def sorted_disks(disks: list[Any]) -> list[Any]:
-    """SD cards go last: they have no alias of their own."""
-    return sorted(disks, key=lambda d: d.bus == "sd")
+    """SD cards go last; disks that share their backing image come after the start."""
+    return sorted((d for d in disks if not d.share_backing), key=lambda d: d.bus == "sd")
 
 
 class Storage:
@@ -214,6 +216,8 @@ class Storage:
         for each in reversed(ctx.domain.devices.disks):
             if each.bus == "sd" or each.type == "vhostuser":
                 continue
+            if each.transient and not ctx.native:
+                raise ConfigUnsupported("transient disk not supported by this QEMU binary")
             numbers = [ctx.next_node() for _ in chain_of(each)]
             if not each.empty:
                 self.chains[id(each)] = Chain(each, numbers, ctx)

@@ -1,5 +1,6 @@
 """What the building of a command line knows besides the guest: folders, the emulator, and what a start has opened."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -87,7 +88,7 @@ class Context:
     monitor_fd: int | None = None
     """A listening socket for the monitor, else QEMU makes it."""
     env: Mapping[str, str] = field(default_factory=dict)
-    master_key: bytes = b""
+    master_key: bytes = field(default_factory=lambda: os.urandom(32))
     paused: bool = True
     incoming: str = ""
     volumes: Callable[[str, str], Any] | None = None

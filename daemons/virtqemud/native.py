@@ -14,4 +14,4 @@ def command_line(domain: Domain, caps: Capabilities, lib: str, settings: Setting
     prepare(domain, caps, nvram=nvram, spice_tls=settings.spice_tls)
     plain_interfaces(domain)
     prepare(domain, caps, for_start=True, nvram=nvram, spice_tls=settings.spice_tls)
-    return build(domain, Context(domain, caps, lib, settings, native=True)).text()
+    return build(domain, Context(domain, caps, lib, settings=settings, native=True)).text()

@@ -58,8 +58,6 @@ class Parts:
     """Directories that must be there."""
     files: dict[str, bytes] = field(default_factory=dict)
     """Files to be written, readable by QEMU alone."""
-    copies: dict[str, str] = field(default_factory=dict)
-    """Files that are made from a template, by path, when they are not there."""
     sockets: list[str] = field(default_factory=list)
     """UNIX sockets that QEMU makes: removed before the start and after the end."""
     paths: list[str] = field(default_factory=list)
@@ -84,7 +82,6 @@ class Parts:
         self.fds += other.fds
         self.folders += other.folders
         self.files |= other.files
-        self.copies |= other.copies
         self.sockets += other.sockets
         self.paths += other.paths
         self.helpers += other.helpers

@@ -1,8 +1,10 @@
 """Images as a graph of block nodes: `-blockdev`."""
 
+import os
+from base64 import b64encode
 from typing import Any
 
-from splitvirt.api.errors import ConfigUnsupported, NoStoragePool
+from splitvirt.api.errors import ConfigUnsupported, InternalError, NoStoragePool
 from splitvirt.xml.devices.backingstore import BackingStore
 from splitvirt.xml.devices.disk import Disk
 from splitvirt.xml.devices.encryption import Encryption
@@ -16,12 +18,13 @@ from splitvirt.xml.devices.source import (
     Source,
     VolumeSource,
 )  # fmt: skip
+from virtqemud.cipher import BLOCK, encrypt
 from virtqemud.context import Context
 from virtqemud.parts import Parts
 
 PORTS = {
     "nbd": 10809, "sheepdog": 7000, "gluster": 24007, "http": 80, "https": 443, "ftp": 21, "ftps": 990, "tftp": 69,
-    "ssh": 22, "vxhs": 9999, "iscsi": 3260,
+    "ssh": 22, "vxhs": 9999, "iscsi": 3260, "rbd": 0,
 }  # fmt: skip
 CACHES = {
     "none": {"direct": True, "no-flush": False},
@@ -59,10 +62,12 @@ class Chain:
         storage = self.storage(source, name)
         self.parts.json("-blockdev", storage | {"node-name": f"{name}-storage"} | self.cache() | STORAGE_COMMON)
         file = f"{name}-storage"
-        if source.slices:
+        if source.slices and layout(image)[0] != "raw":
             file = self.slice(source, name, file)
         value = {"node-name": f"{name}-format", "read-only": (self.disk.readonly if top else True)}
         value |= self.cache() | (self.discard() if top else {}) | self.format(image, name)
+        if source.slices and value["driver"] == "raw":
+            value |= {"offset": source.slices[0].offset, "size": source.slices[0].size}
         value["file"] = file
         text: dict[str, Any] = value
         if backing:
@@ -76,11 +81,11 @@ class Chain:
         match source:
             case FileSource():
                 self.parts.paths.append(source.file or "")
-                extra = self.reservations(source)
+                extra = self.reservations(source, name)
                 return {"driver": "file", "filename": source.file, "aio": aio} | extra | self.locking()
             case BlockSource():
                 self.parts.paths.append(source.dev or "")
-                extra = self.reservations(source)
+                extra = self.reservations(source, name)
                 return {"driver": "host_device", "filename": source.dev, "aio": aio} | extra | self.locking()
             case DirSource():
                 floppy = self.disk.device == "floppy"
@@ -98,14 +103,14 @@ class Chain:
     def locking(self) -> dict[str, Any]:
         return {}
 
-    def reservations(self, source: Source) -> dict[str, Any]:
+    def reservations(self, source: Source, name: str) -> dict[str, Any]:
         """The helper for SCSI persistent reservations."""
         found = source.reservations
         if found is None:
             return {}
         if found.managed:
             return {"pr-manager": "pr-helper0"}
-        id = f"pr-helper-{self.disk.alias}"
+        id = f"pr-helper-{name}-storage"
         self.parts.object("pr-manager-helper", id, path=found.path)
         return {"pr-manager": id}
 
@@ -118,7 +123,7 @@ class Chain:
         return node
 
     def cache(self) -> dict[str, Any]:
-        mode = self.disk.driver.cache if self.disk.driver else None
+        mode = cache_mode(self.disk)
         return {"cache": CACHES[mode]} if mode in CACHES else {}
 
     def discard(self) -> dict[str, Any]:
@@ -156,6 +161,14 @@ class Chain:
         return secret_object(self.parts, self.ctx, f"{name}-format-encryption-secret0", value)
 
 
+def cache_mode(disk: Disk) -> str | None:
+    """How the image is cached: not at all where others write to it too."""
+    mode = disk.driver.cache if disk.driver else None
+    if mode in (None, "default") and disk.shareable and not disk.readonly:
+        return "none"
+    return mode
+
+
 STORAGE_COMMON = {"auto-read-only": True, "discard": "unmap"}
 
 
@@ -187,14 +200,16 @@ def layout(image: Any) -> tuple[str, int | None]:
     about = image.driver if isinstance(image, Disk) else image.format
     kind = (about.type if about else None) or "raw"
     cache = about.metadata_cache.max_size if about and about.metadata_cache else None
-    return {"iso": "raw", "dir": "raw", "vhd": "vpc", "fat": "raw", "none": "raw"}.get(kind, kind), cache
+    return {"iso": "raw", "dir": "raw", "vhd": "vpc", "fat": "raw", "none": "raw", "ploop": "parallels"}.get(
+        kind, kind
+    ), cache
 
 
 def secret_object(parts: Parts, ctx: Context, id: str, value: bytes) -> str:
-    """A secret in a file that only QEMU may read; the object's id."""
-    path = f"{ctx.folder}/{id}.secret"
-    parts.files[path] = value
-    parts.object("secret", id, format="raw", file=path)
+    """A secret, encrypted with the guest's master key; the object's id."""
+    iv = os.urandom(BLOCK)
+    data = encrypt(ctx.master_key, iv, value)
+    parts.object("secret", id, data=data, keyid="masterKey0", iv=b64encode(iv).decode(), format="base64")
     return id
 
 
@@ -236,13 +251,11 @@ def network(source: NetworkSource, name: str, disk: Any, parts: Parts, ctx: Cont
                 "user": identity(source.identity_user), "group": identity(source.identity_group),
             }  # fmt: skip
         case "sheepdog":
+            if len(source.hosts) != 1:
+                raise InternalError("sheepdog protocol accepts only one host")
             return {"driver": "sheepdog", "server": server(source, 0), "vdi": source.name}
         case "vxhs":
-            at = source.hosts[0]
-            return tls(source, name, parts, ctx) | {
-                "driver": "vxhs", "vdisk-id": source.name,
-                "server": {"host": at.name, "port": str(at.port or PORTS["vxhs"])},
-            }  # fmt: skip
+            raise ConfigUnsupported("VxHS protocol is not supported with this QEMU binary")
     raise ConfigUnsupported(f"Unsupported network protocol '{source.protocol}'")
 
 
@@ -253,7 +266,11 @@ def identity(name: str | None) -> int | None:
 
 def server(source: NetworkSource, index: int) -> dict[str, Any]:
     """One host of a source as a SocketAddress."""
+    if not source.hosts:
+        return {"type": "inet", "host": "localhost", "port": str(PORTS[source.protocol])}
     at = source.hosts[index]
+    if at.transport == "rdma":
+        raise InternalError("transport protocol 'rdma' is not yet supported")
     if at.transport == "unix":
         return {"type": "unix", "path": at.socket}
     return {"type": "inet", "host": at.name, "port": str(at.port or PORTS.get(source.protocol, 0))}
@@ -262,27 +279,29 @@ def server(source: NetworkSource, index: int) -> dict[str, Any]:
 def tls(source: NetworkSource, name: str, parts: Parts, ctx: Context) -> dict[str, Any]:
     """The credentials of an encrypted connection."""
     settings = ctx.settings
-    default, folder = (
-        (settings.nbd_tls, settings.nbd_tls_dir)
-        if source.protocol == "nbd"
-        else (settings.vxhs_tls, settings.vxhs_tls_dir)
-    )
-    if not (default if source.tls is None else source.tls):
+    if not (settings.nbd_tls if source.tls is None else source.tls):
         return {}
     id = f"obj{name}-storage_tls0"
-    parts.object("tls-creds-x509", id, dir=folder, endpoint="client", verify_peer=True)
+    parts.object("tls-creds-x509", id, dir=settings.nbd_tls_dir, endpoint="client", verify_peer=True)
     return {"tls-creds": id, "tls-hostname": source.tls_hostname}
 
 
 def iscsi(
-    target: str | None, host: Any, initiator: str | None, auth: Auth | None, name: str, parts: Parts, ctx: Context
+    target: str | None,
+    host: Any,
+    initiator: str | None,
+    auth: Auth | None,
+    name: str,
+    parts: Parts,
+    ctx: Context,
+    port: int = 3260,
 ) -> dict[str, Any]:
     """An iSCSI LUN: the target's name, with the LUN after a slash."""
     iqn, _, lun = (target or "").partition("/")
     portal = f"[{host.name}]" if ":" in (host.name or "") else host.name
     key = authentication(parts, ctx, auth, name, "iscsi")
     return {
-        "driver": "iscsi", "portal": f"{portal}:{host.port or PORTS['iscsi']}", "target": iqn,
+        "driver": "iscsi", "portal": f"{portal}:{host.port or port}", "target": iqn,
         "lun": int(lun) if lun.isdigit() else 0, "transport": "iser" if host.transport == "rdma" else "tcp",
         "user": auth.username if auth else None, "password-secret": key, "initiator-name": initiator,
     }  # fmt: skip
@@ -290,12 +309,9 @@ def iscsi(
 
 def rbd(source: NetworkSource, auth: Auth | None, name: str, parts: Parts, ctx: Context) -> dict[str, Any]:
     """An image in a Ceph pool."""
-    pool, _, image = (source.name or "").rpartition("/")
-    namespace = None
-    if "/" in pool:
-        pool, _, namespace = pool.partition("/")
+    pool, _, image = (source.name or "").partition("/")
     key = authentication(parts, ctx, auth, name, "ceph")
-    servers = [{"host": h.name, "port": str(h.port or 6789)} for h in source.hosts]
+    servers = [{"host": h.name, "port": str(h.port or 0)} for h in source.hosts]
     encrypt = None
     if source.encryption and source.encryption.engine == "librbd" and source.encryption.secrets:
         secret = source.encryption.secrets[0]
@@ -303,7 +319,7 @@ def rbd(source: NetworkSource, auth: Auth | None, name: str, parts: Parts, ctx: 
         id = secret_object(parts, ctx, f"{name}-format-encryption-secret0", value)
         encrypt = {"format": source.encryption.format, "key-secret": id}
     return {
-        "driver": "rbd", "pool": pool, "namespace": namespace, "image": image, "snapshot": source.snapshot,
+        "driver": "rbd", "pool": pool, "image": image, "snapshot": source.snapshot,
         "conf": source.config, "server": servers or None, "user": auth.username if auth else None,
         "auth-client-required": ["cephx", "none"] if auth else None, "key-secret": key, "encrypt": encrypt,
     }  # fmt: skip

@@ -25,7 +25,7 @@ USB = {
 }  # fmt: skip
 SCSI = {
     "lsilogic": "lsi", "lsisas1068": "mptsas1068", "lsisas1078": "megasas", "vmpvscsi": "pvscsi",
-    "ncr53c90": "esp", "dc390": "dc390", "am53c974": "am53c974",
+    "ncr53c90": "esp", "dc390": "dc-390", "am53c974": "am53c974",
 }  # fmt: skip
 
 
@@ -84,6 +84,8 @@ def usb(dev: UsbController, ctx: Context) -> Parts:
     name = USB.get(dev.model or "")
     if name is None:
         raise ConfigUnsupported(f"usb controller type '{dev.model}' doesn't support")
+    if not ctx.caps.has_device(name):
+        raise ConfigUnsupported(f"USB controller model '{dev.model}' not supported in this QEMU binary")
     if dev.master is not None:
         companion = {"masterbus": f"{controller_alias(ctx, 'usb', dev.index)}.0", "firstport": dev.master}
         parts.json("-device", {"driver": name} | companion | place(dev, ctx))

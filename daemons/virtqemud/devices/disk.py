@@ -7,10 +7,12 @@ from splitvirt.xml.devices.controller import ScsiController
 from splitvirt.xml.devices.disk import Disk
 from splitvirt.xml.devices.source import VhostUserSource
 from virtqemud.context import Context
-from virtqemud.devices.blockdev import Chain
+from virtqemud.devices.blockdev import Chain, cache_mode
 from virtqemud.devices.properties import controller_alias, place, virtio_name, virtio_options
 from virtqemud.parts import Parts, options
 
+NARROW = frozenset({"lsilogic", "ncr53c90", "dc390", "am53c974"})
+"""Models of SCSI controllers that have targets only, without LUNs."""
 VOLATILE = {"none": "on", "writeback": "on", "unsafe": "on", "writethrough": "off", "directsync": "off"}
 """Whether the guest must flush, by cache mode."""
 
@@ -48,7 +50,7 @@ def drive(dev: Disk, ctx: Context, extra: dict[str, Any], bootindex: int | None)
         value["removable"] = bool(dev.removable)
     elif dev.removable is not None:
         value["removable"] = dev.removable
-    cache = driver.cache if driver and "chardev" not in extra else None
+    cache = cache_mode(dev) if "chardev" not in extra else None
     if dev.bus != "fdc":
         value["write-cache"] = VOLATILE.get(cache or "")
     return value | geometry(dev) | identity(dev) | errors(dev)
@@ -95,7 +97,7 @@ def scsi_position(dev: Disk, ctx: Context, at: Any) -> dict[str, Any]:
     name = None
     if dev.device in ("disk", "cdrom", None):
         name = dev.serial or f"drive-{dev.alias}"
-    if scsi_model(ctx, at.controller) in ("lsilogic", "lsisas1068", "lsisas1078", "vmpvscsi", "dc390", "am53c974"):
+    if scsi_model(ctx, at.controller) in NARROW:
         return {"bus": bus, "scsi-id": at.unit, "device_id": name}
     return {"bus": bus, "channel": at.bus, "scsi-id": at.target, "lun": at.unit, "device_id": name}
 

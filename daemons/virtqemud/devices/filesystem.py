@@ -41,7 +41,7 @@ def virtiofs(dev: Filesystem, ctx: Context, bootindex: int | None) -> Parts:
     parts.add("-chardev", options("socket", id=id, path=path))
     if dev.socket is None and not ctx.native:
         parts.helpers.append(daemon(dev, path))
-    queue = dev.driver.queue if dev.driver and dev.driver.queue else 1024
+    queue = dev.driver.queue or None if dev.driver else None
     properties = {"chardev": id, "queue-size": queue, "tag": dev.target, "bootindex": bootindex}
     virtio(parts, "vhost-user-fs", dev, ctx, dev.driver, **properties)
     return parts

@@ -5,11 +5,11 @@ import json
 import os
 from typing import Any
 
-from splitvirt.api.errors import ConfigUnsupported, InternalError, OperationFailed
+from splitvirt.api.errors import ConfigUnsupported, InternalError, OperationFailed, SystemError_
 from splitvirt.xml.devices.hostdev import MdevHostdev, PciHostdev, ScsiHostdev, ScsiHostHostdev, UsbHostdev
 from virtqemud.context import Context
 from virtqemud.devices.blockdev import iscsi
-from virtqemud.devices.disk import scsi_model
+from virtqemud.devices.disk import NARROW, scsi_model
 from virtqemud.devices.interface import rom
 from virtqemud.devices.properties import controller_alias, device, pci_place, virtio
 from virtqemud.parts import Parts
@@ -25,6 +25,8 @@ def hostdev(dev: Any, ctx: Context, bootindex: int | None, backend: Parts | None
         case ScsiHostdev():
             return scsi(dev, ctx, bootindex, backend)
         case ScsiHostHostdev():
+            if not os.path.exists("/dev/vhost-scsi"):
+                raise ConfigUnsupported("vhost-scsi device file '/dev/vhost-scsi' cannot be found")
             parts = Parts()
             virtio(parts, "vhost-scsi", dev, ctx, None, wwpn=dev.wwpn)
             return parts
@@ -36,6 +38,8 @@ def hostdev(dev: Any, ctx: Context, bootindex: int | None, backend: Parts | None
 def pci(dev: PciHostdev, ctx: Context, bootindex: int | None) -> Parts:
     """A PCI function through VFIO."""
     parts = Parts()
+    if ctx.native and dev.driver is None:  # as libvirt, which chooses the driver only at a start
+        raise InternalError("invalid PCI passthrough type 'default'")
     value: dict[str, Any] = {"driver": "vfio-pci", "host": str(dev.host), "id": dev.alias, "bootindex": bootindex}
     if dev.teaming == "transient":
         value["failover_pair_id"] = dev.persistent
@@ -65,6 +69,8 @@ def usb_place(dev: UsbHostdev, ctx: Context) -> tuple[int, int]:
     """
     if dev.bus is not None and dev.device is not None:
         return dev.bus, dev.device
+    if ctx.native:
+        raise InternalError("USB host device is missing bus/device information")
     found = []
     for folder in glob.glob("/sys/bus/usb/devices/*/idVendor"):
         at = os.path.dirname(folder)
@@ -88,7 +94,7 @@ def scsi_backend(dev: ScsiHostdev, ctx: Context, number: int) -> Parts:
     """The block node of a SCSI device. Raises VirtError where the host has no such device, or no secret for it."""
     parts, node = Parts(), f"libvirt-{number}-backend"
     if dev.protocol == "iscsi":
-        value = iscsi(dev.name, dev.hosts[0], dev.initiator, dev.auth, f"libvirt-{number}", parts, ctx)
+        value = iscsi(dev.name, dev.hosts[0], dev.initiator, dev.auth, f"libvirt-{number}", parts, ctx, 0)
     else:
         path = generic_device(dev)
         value = {"driver": "host_device", "filename": path}
@@ -107,7 +113,7 @@ def scsi(dev: ScsiHostdev, ctx: Context, bootindex: int | None, backend: Parts |
     at: Any = dev.address
     bus = f"{controller_alias(ctx, 'scsi', at.controller)}.0"
     where = {"bus": bus, "channel": at.bus, "scsi-id": at.target, "lun": at.unit}
-    if scsi_model(ctx, at.controller) == "lsilogic":
+    if scsi_model(ctx, at.controller) in NARROW:
         where = {"bus": bus, "scsi-id": at.unit}
     shared = {"share-rw": True} if dev.shareable else {}
     parts.json(
@@ -117,13 +123,15 @@ def scsi(dev: ScsiHostdev, ctx: Context, bootindex: int | None, backend: Parts |
 
 
 def generic_device(dev: ScsiHostdev) -> str:
-    """/dev/sgN behind an adapter's address. Raises OperationFailed where the host has none."""
+    """/dev/sgN behind an adapter's address. Raises SystemError_ where the host has none."""
     host = (dev.adapter or "").removeprefix("scsi_host")
-    folder = f"/sys/class/scsi_device/{host}:{dev.bus}:{dev.target}:{dev.unit}/device/scsi_generic"
+    folder = f"/sys/bus/scsi/devices/{host}:{dev.bus}:{dev.target}:{dev.unit}/scsi_generic"
     try:
         return f"/dev/{sorted(os.listdir(folder))[0]}"
-    except (OSError, IndexError) as error:
-        raise OperationFailed(f"Couldn't find the SCSI device {host}:{dev.bus}:{dev.target}:{dev.unit}") from error
+    except OSError as error:
+        raise SystemError_(f"cannot open directory '{folder}': {os.strerror(error.errno or 0)}") from None
+    except IndexError:
+        raise SystemError_(f"no generic SCSI device in '{folder}'") from None
 
 
 def mdev(dev: MdevHostdev, ctx: Context, bootindex: int | None) -> Parts:

@@ -1,5 +1,6 @@
 """The board and what runs it: `-machine`, `-accel`, `-sandbox` and the globals that belong to them."""
 
+from splitvirt.api.errors import ConfigUnsupported
 from splitvirt.xml.security import Sev
 from virtqemud.context import Context
 from virtqemud.machine.memory import default_memory_id, numa_backends
@@ -22,6 +23,7 @@ def machine(ctx: Context, pflash: list[str], smm: bool) -> Parts:
         "kernel_irqchip": irqchip(ctx),
         "dump_guest_core": dump,
         "mem_merge": False if backing and backing.nosharepages else None,
+        "graphics": False if domain.os and domain.os.bios_useserial else None,
         "gic_version": features.gic_version if features and features.gic else None,
         "nvdimm": True if any(m.model == "nvdimm" for m in domain.devices.memories) else None,
         "hmat": True if has_hmat(ctx) else None,
@@ -41,6 +43,13 @@ def management_mode(ctx: Context, needed: bool) -> bool | None:
     if smm is not None:
         return smm.state
     return True if needed or (loader and loader.secure) else None
+
+
+def check(ctx: Context) -> None:
+    """Raise ConfigUnsupported for key wrapping where the board has none."""
+    for cipher in ctx.domain.keywrap:
+        if not ctx.caps.machine_has(f"{cipher.name}-key-wrap"):
+            raise ConfigUnsupported(f"{cipher.name}-key-wrap is not available with this QEMU binary")
 
 
 def irqchip(ctx: Context) -> str | None:

@@ -1,5 +1,8 @@
 """`-cpu`: model, features, and what hypervisors tell their guests in CPUID."""
 
+import os
+
+from splitvirt.api.errors import ConfigUnsupported, InternalError
 from virtqemud.context import Context
 from virtqemud.machine.clock import timer
 from virtqemud.parts import Parts, escape
@@ -14,6 +17,37 @@ REMOVED = dict.fromkeys(("Icelake-Client", "Icelake-Client-noTSX"), ("intel-pt",
     "EPYC-IBPB": ("monitor",), "Dhyana": ("monitor",), "Opteron_G3": ("monitor",),
 }  # fmt: skip
 """Features that a model once had in libvirt and no longer has: off unless the guest says otherwise."""
+
+
+def check(ctx: Context) -> None:
+    """Raise ConfigUnsupported for the host's CPU without hardware virtualization."""
+    found = ctx.domain.cpu
+    if found is not None and found.mode == "host-passthrough" and ctx.domain.type not in ("kvm", "hvf"):
+        arch = (ctx.domain.os and ctx.domain.os.arch) or "x86_64"
+        raise ConfigUnsupported(
+            f"CPU mode 'host-passthrough' for {arch} {ctx.domain.type} domain on {os.uname().machine} host is not "
+            "supported by hypervisor"
+        )
+    check_names(ctx)
+
+
+def check_names(ctx: Context) -> None:
+    """Raise VirtError for a model or a feature that nobody knows."""
+    found = ctx.domain.cpu
+    if found is None or found.mode not in (None, "custom") or not found.model:
+        return
+    if ctx.caps.cpu(found.model) is None:
+        raise InternalError(f"Unknown CPU model {found.model}")
+    known = (ctx.caps.cpu_expansion() or {}).keys()
+    for feature in found.features:
+        if known and feature.name and qemu_name(feature.name) not in known and feature.name not in HOST_ONLY:
+            if feature.policy in ("disable", "forbid"):
+                continue
+            raise ConfigUnsupported(f"unknown CPU feature: {feature.name}")
+
+
+HOST_ONLY = frozenset({"cmt", "mbm_total", "mbm_local", "osxsave", "ospke", "pconfig"})
+"""Features that hosts have and guests cannot."""
 
 
 def cpu(ctx: Context) -> Parts:

@@ -15,7 +15,7 @@ from virtqemud.parts import Parts
 
 @dataclass
 class Firmware:
-    """What boots: `code` in flash (or a ROM), variables in `nvram`, which is made from `template` when missing."""
+    """What boots: `code` in flash (or a ROM), variables in `nvram`, which the driver makes from `template` when missing."""
 
     code: str = ""
     rom: bool = False
@@ -158,8 +158,6 @@ def flash(found: Firmware | None, ctx: Context) -> tuple[Parts, list[str]]:
     names.append(image(parts, ctx, "libvirt-pflash0", found.code, found.read_only, found.format))
     if found.nvram is not None:
         names.append(image(parts, ctx, "libvirt-pflash1", found.nvram, False, found.nvram_format))
-        if isinstance(found.nvram, str) and found.template:
-            parts.copies[found.nvram] = found.template
     return parts, names
 
 

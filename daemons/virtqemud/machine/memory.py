@@ -84,13 +84,14 @@ def location(ctx: Context, id: str, kib: int, node: Cell | None, device: Any) ->
     share = shared(ctx, node, device)
     page = device_page(device) or page_size(ctx, node)
     prealloc = True if backing and backing.allocation == "immediate" else None
+    name = device.alias if device is not None else id
     value: dict[str, Any] = {"id": id, "share": share, "prealloc": prealloc}
     if backing and backing.allocation_threads:
         value["prealloc-threads"] = backing.allocation_threads
     path = device.source.path if device is not None and device.source else None
     if path:
         value |= {"qom-type": "memory-backend-file", "mem-path": path}
-        if device.model == "nvdimm":
+        if device.model == "nvdimm" and not device.source.pmem:
             value["prealloc"] = True
         align = device.source.alignsize
         value |= {"align": align << 10 if align else None, "pmem": True if device.source.pmem else None}
@@ -100,11 +101,13 @@ def location(ctx: Context, id: str, kib: int, node: Cell | None, device: Any) ->
     elif page is not None:
         value |= {"qom-type": "memory-backend-file", "mem-path": hugepage_folder(ctx, page), "prealloc": True}
     elif kind == "file" or share is not None:
-        value |= {"qom-type": "memory-backend-file", "mem-path": f"{memory_folder(ctx)}/{id}"}
+        value |= {"qom-type": "memory-backend-file", "mem-path": f"{memory_folder(ctx)}/{name}"}
     else:
         value["qom-type"] = "memory-backend-ram"
-    discard = discards(ctx, node, device)
-    value["discard-data"] = discard
+    if value["qom-type"] == "memory-backend-file":
+        value["discard-data"] = discards(ctx, node, device)
+    if device is not None and device.model == "virtio-mem":
+        value["reserve"] = False
     if device is None and node is None and value["qom-type"] != "memory-backend-ram":
         value["x-use-canonical-path-for-ramblock-id"] = False
     return value

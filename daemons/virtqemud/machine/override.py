@@ -5,7 +5,22 @@ from typing import Any
 
 from splitvirt.xml.domain import Domain
 from splitvirt.xml.qemu import Property
-from virtqemud.parts import compact
+from virtqemud.parts import Parts, compact
+
+COMPATIBILITY = {
+    "omit": "deprecated-output=hide",
+    "reject": "deprecated-output=hide,deprecated-input=reject",
+    "crash": "deprecated-output=hide,deprecated-input=crash",
+}
+"""What QEMU does when something deprecated is used, by `<qemu:deprecation>`."""
+
+
+def compatibility(domain: Domain) -> Parts:
+    """`-compat`, where it is not QEMU's default."""
+    parts, found = Parts(), domain.qemu_deprecation
+    if found is not None and found.behavior in COMPATIBILITY:
+        parts.add("-compat", COMPATIBILITY[found.behavior])
+    return parts
 
 
 def apply(args: list[str], domain: Domain) -> None:

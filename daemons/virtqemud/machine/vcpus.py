@@ -23,8 +23,13 @@ def smp(ctx: Context) -> Parts:
 
 
 def iothreads(ctx: Context) -> Parts:
-    """One object a thread."""
+    """One object a thread, and one for QEMU's own loop where its pool has limits."""
     parts, domain = Parts(), ctx.domain
+    if domain.default_iothread_min is not None or domain.default_iothread_max is not None:
+        parts.object(
+            "main-loop", "main-loop", thread_pool_min=domain.default_iothread_min,
+            thread_pool_max=domain.default_iothread_max,
+        )  # fmt: skip
     known = {thread.id: thread for thread in domain.iothreadids}
     wanted = list(known)
     number = 1

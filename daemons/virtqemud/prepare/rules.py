@@ -3,6 +3,7 @@
 from collections import Counter
 
 from splitvirt.api.errors import ConfigUnsupported, InternalError, XMLError
+from splitvirt.xml.devices.hostdev import MdevHostdev
 from splitvirt.xml.devices.input import Input
 from splitvirt.xml.devices.interface import Interface
 from splitvirt.xml.devices.shmem import Shmem
@@ -10,9 +11,6 @@ from splitvirt.xml.devices.tpm import EmulatorBackend, Tpm
 from splitvirt.xml.devices.video import Video
 from splitvirt.xml.domain import Domain
 from virtqemud.capabilities import Capabilities
-
-SHARED_SIZE = 1 << 20
-"""The least size of shared memory, in bytes."""
 
 
 def check(domain: Domain, caps: Capabilities) -> None:
@@ -26,6 +24,11 @@ def check(domain: Domain, caps: Capabilities) -> None:
     screens(domain)
     for card_ in domain.devices.videos:
         video(card_, domain)
+    for host in domain.devices.hostdevs:
+        if isinstance(host, MdevHostdev) and host.boot_order:
+            raise ConfigUnsupported(
+                f"booting from assigned devices is not supported by mediated devices of model {host.model}"
+            )
     audio(domain)
     watchdogs(domain)
     for memory in domain.devices.shmems:
@@ -169,9 +172,9 @@ def audio(domain: Domain) -> None:
         if backend.id in seen:
             raise XMLError(f"audio ID {backend.id} is used multiple times")
         seen.add(backend.id)
-    for user in (*devices.sounds, *devices.graphics):
-        if user.audio_id and user.audio_id not in seen:
-            raise XMLError(f"no audio device with ID {user.audio_id}")
+    for wanted in [s.audio_id for s in devices.sounds] + [g.audio_id for g in devices.graphics]:
+        if wanted and wanted not in seen:
+            raise XMLError(f"no audio device with ID {wanted}")
 
 
 def watchdogs(domain: Domain) -> None:

@@ -5,7 +5,7 @@ from typing import Literal
 from splitvirt.api.errors import ConfigUnsupported, InternalError
 from splitvirt.xml.devices.device import Device, VirtioOptions
 from splitvirt.xml.devices.virtio import VirtioModel
-from splitvirt.xml.element import OnOff, attr, child
+from splitvirt.xml.element import Node, OnOff, attr, child
 
 
 class Input(Device, tag="input"):
@@ -27,3 +27,7 @@ class Input(Device, tag="input"):
         attr("source/@grabToggle", when="evdev")
     )
     repeat: OnOff | None = attr("source/@repeat", when="evdev")
+
+    def check(self, node: Node) -> None:
+        if self.driver == VirtioOptions():
+            self.driver = None
