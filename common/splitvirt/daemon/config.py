@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 Value = str | int | list[str]
 
@@ -122,6 +123,10 @@ class Config(Mapping[str, Value]):
 
     def __getitem__(self, name: str) -> Value:
         return self.given[name].value if name in self.given else self.known[name].default
+
+    def get(self, name: str, fallback: Any = None) -> Any:
+        """What the files say; else `fallback`, else the key's default."""
+        return self[name] if name in self.given or fallback is None else fallback
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.known)

@@ -3,12 +3,16 @@
 Each daemon reads `<daemon>.conf` (the keys in DAEMON) and its driver's own file (`qemu.conf`, `network.conf`).
 """
 
+from dataclasses import replace
+
 from .config import Key, octal, one_of, within
 
 _AUTH = one_of("none", "polkit")
 _FORMATS = one_of("raw", "gzip", "bzip2", "xz", "lzop", "zstd")
 _COUNT = within(1, 1_000_000)
 _PORT = within(1, 65535)
+_QUEUE = "clients beyond max_clients wait in the kernel's queue"
+_NOT_YET = "this version does nothing with it yet"
 
 DAEMON = {
     # sockets
@@ -23,14 +27,14 @@ DAEMON = {
     "access_drivers": Key([], one_of([], ["none"], ["polkit"]), reload=True),
     # limits
     "max_clients": Key(5000, _COUNT, reload=True),
-    "max_queued_clients": Key(1000, within(0, 1_000_000)),
+    "max_queued_clients": Key(1000, inert=_QUEUE),
     "max_anonymous_clients": Key(20, within(0, 1_000_000), reload=True),
     "max_client_requests": Key(5, _COUNT, reload=True),
     "min_workers": Key(5, within(0, 10_000), reload=True),
     "max_workers": Key(20, within(1, 10_000), reload=True),
     "prio_workers": Key(5, within(0, 10_000), reload=True),
     "admin_max_clients": Key(5, _COUNT, reload=True),
-    "admin_max_queued_clients": Key(5, within(0, 1_000_000)),
+    "admin_max_queued_clients": Key(5, inert=_QUEUE),
     "admin_max_client_requests": Key(5, _COUNT, reload=True),
     "admin_min_workers": Key(1, within(0, 10_000), reload=True),
     "admin_max_workers": Key(5, within(1, 10_000), reload=True),
@@ -48,11 +52,10 @@ DAEMON = {
     "admin_keepalive_count": Key(5, within(0, 10_000), reload=True),
     "admin_keepalive_required": Key(False, inert="libvirt dropped it as well"),
     # the host
-    "host_uuid": Key(""),
-    "host_uuid_source": Key("smbios", one_of("smbios", "machine-id")),
-    "ovs_timeout": Key(5, within(0, 3600)),
+    "host_uuid": Key("", inert=_NOT_YET),
+    "host_uuid_source": Key("smbios", inert=_NOT_YET),
+    "ovs_timeout": Key(5, inert="Open vSwitch is not driven by this daemon"),
     # ours
-    "bus": Key("", inert="use --bus"),
     "own_org_libvirt": Key(False),
 }
 
@@ -92,12 +95,12 @@ QEMU = {
     "spice_password": Key(""),
     "spice_sasl": Key(False),
     "spice_sasl_dir": Key(""),
-    **_tls("chardev", "/etc/pki/libvirt-chardev"),
-    **_tls("vxhs", "/etc/pki/libvirt-vxhs"),
-    **_tls("nbd", "/etc/pki/libvirt-nbd"),
-    **_tls("migrate", "/etc/pki/libvirt-migrate"),
+    **_tls("chardev", ""),
+    **_tls("vxhs", ""),
+    **_tls("nbd", ""),
+    **_tls("migrate", ""),
     "migrate_tls_force": Key(False),
-    **_tls("backup", "/etc/pki/libvirt-backup"),
+    **_tls("backup", ""),
     "nographics_allow_host_audio": Key(False),
     "remote_display_port_min": Key(5900, _PORT),
     "remote_display_port_max": Key(65535, _PORT),
@@ -155,6 +158,21 @@ QEMU = {
     "clear_emulator_capabilities": Key(True, inert="QEMU is always started without capabilities that it does not need"),
     "allow_disk_format_probing": Key(False, inert="formats are never guessed from a disk's content"),
 }
+
+_UNUSED = """
+default_tls_x509_secret_uuid vnc_sasl_dir vnc_tls_x509_secret_uuid spice_sasl_dir chardev_tls_x509_secret_uuid
+vxhs_tls_x509_verify vxhs_tls_x509_secret_uuid nbd_tls_x509_verify nbd_tls_x509_secret_uuid migrate_tls
+migrate_tls_x509_cert_dir migrate_tls_x509_verify migrate_tls_x509_secret_uuid migrate_tls_force backup_tls
+backup_tls_x509_cert_dir backup_tls_x509_verify backup_tls_x509_secret_uuid nographics_allow_host_audio
+remote_display_port_min remote_display_port_max remote_websocket_port_min remote_websocket_port_max security_driver
+security_default_confined security_require_confined dynamic_ownership remember_owner cgroup_controllers
+cgroup_device_acl save_image_format dump_image_format snapshot_image_format auto_dump_path auto_dump_bypass_cache
+auto_start_bypass_cache hugetlbfs_mount bridge_helper pr_helper slirp_helper dbus_daemon set_process_name max_processes
+max_files max_threads_per_process max_core mac_filter lock_manager max_queued keepalive_interval keepalive_count
+migration_address migration_host migration_port_min migration_port_max log_timestamp stdio_handler gluster_debug_level
+virtiofsd_debug namespaces swtpm_user swtpm_group capability_filters deprecation_behavior sched_core user group
+"""
+QEMU |= {name: replace(QEMU[name], inert=_NOT_YET) for name in _UNUSED.split()}
 
 NETWORK = {
     "firewall_backend": Key("nftables", one_of("nftables")),
