@@ -79,7 +79,7 @@ def regenerate() -> list[str]:
         text, suffix = answered(name)
         if text != expected(name):
             changed.append(name)
-        for old in ("out.xml", "error"):
+        for old in ("out.xml", "error", "args"):
             (FOLDER / "domain" / f"{name}.{old}").unlink(missing_ok=True)
         (FOLDER / "domain" / f"{name}.{suffix}").write_text(text)
         line = arguments(name)

@@ -1,5 +1,6 @@
 """Guests of many kinds, for command lines: what each needs of the host is made in a folder, nothing else is opened."""
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,6 +34,18 @@ def guest(
 
 DISK = "<disk type='file' device='{device}'><driver name='qemu' type='{kind}'{more}/><source file='{path}'/>"
 HARD = DISK + "<target dev='{target}' bus='{bus}'/>{inner}</disk>"
+
+
+def free_port(kind: socket.SocketKind, low: int = 0) -> int:
+    """A port of this machine that nobody has just now."""
+    with socket.socket(socket.AF_INET, kind) as probe:
+        for port in range(low, low + 500) if low else (0,):
+            try:
+                probe.bind(("127.0.0.1", port))
+                break
+            except OSError:
+                continue
+        return int(probe.getsockname()[1])
 
 
 def disk(
@@ -280,7 +293,7 @@ def wires(folder: Path) -> Iterator[tuple[str, str]]:
     yield (
         "udp-net",
         guest(
-            "<interface type='udp'><source address='127.0.0.1' port='15555'><local address='127.0.0.1' port='15556'/>"
+            f"<interface type='udp'><source address='127.0.0.1' port='15555'><local address='127.0.0.1' port='{free_port(socket.SOCK_DGRAM)}'/>"
             "</source><model type='e1000e'/><mtu size='1500'/></interface>"
         ),
     )
@@ -348,7 +361,12 @@ def wires(folder: Path) -> Iterator[tuple[str, str]]:
 
 def screens(folder: Path) -> Iterator[tuple[str, str]]:
     """Displays, cards, sound."""
-    yield "vnc", guest("<graphics type='vnc' port='25901'/><video><model type='vga'/></video>")
+    yield (
+        "vnc",
+        guest(
+            f"<graphics type='vnc' port='{free_port(socket.SOCK_STREAM, 25901)}'/><video><model type='vga'/></video>"
+        ),
+    )
     yield (
         "vnc-socket",
         guest(f"<graphics type='vnc' socket='{folder}/vnc' sharePolicy='ignore' powerControl='yes' keymap='en-us'/>"),

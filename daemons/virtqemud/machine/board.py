@@ -48,7 +48,7 @@ def management_mode(ctx: Context, needed: bool) -> bool | None:
 def check(ctx: Context) -> None:
     """Raise ConfigUnsupported for key wrapping where the board has none."""
     for cipher in ctx.domain.keywrap:
-        if not ctx.caps.machine_has(f"{cipher.name}-key-wrap"):
+        if ctx.x86 or not ctx.caps.machine_has(f"{cipher.name}-key-wrap"):
             raise ConfigUnsupported(f"{cipher.name}-key-wrap is not available with this QEMU binary")
 
 

@@ -71,8 +71,13 @@ async def greeting(made: Command, lib: Path) -> str:
                         assert process.stderr is not None
                         return (await process.stderr.read()).decode()
                     await asyncio.sleep(0.02)
-            line = await reader.readline()
+            try:
+                line = await reader.readline()
+            except ConnectionError:
+                line = b""
             writer.close()
+            if not line and process.stderr is not None:
+                line = await process.stderr.read()
             return line.decode()
     finally:
         if process.returncode is None:
