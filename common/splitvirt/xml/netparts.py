@@ -4,9 +4,10 @@ from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from splitvirt.api.constants import VIR_FROM_NETWORK
-from splitvirt.api.errors import ConfigUnsupported, VirtError, XMLDetail, XMLError
+from splitvirt.api.errors import ConfigUnsupported, InvalidArg, VirtError, XMLDetail, XMLError
 from splitvirt.xml.element import Element, Node, attr, child, children
-from splitvirt.xml.forms import U64, Form, Positive, Unsigned, WrongValue, YesNo, number
+from splitvirt.xml.forms import U64, Form, Positive, Signed, Unsigned, WrongValue, YesNo, number
+from splitvirt.xml.netaddress import BITS, IPV4, IPV6, parse_address
 
 
 class Paired(Element):
@@ -201,12 +202,25 @@ class VirtualPort(Element, tag="virtualport", hide_empty=True):
 
 
 class IPAddress(Element, tag="ip"):
-    """An address of one side of an interface."""
+    """An address of one side of an interface; `family` (ipv4, ipv6) follows from it."""
 
-    address: str = attr()
+    address: str = attr(missing=lambda: XMLError("Missing required address in <ip>"))
     family: str | None = attr()
-    prefix: int | None = attr()
+    prefix: Signed | None = attr(omit=0, wrong=lambda raw: XMLError(f"Invalid prefix value '{raw}' in <ip>"))
     peer: str | None = attr()
+
+    def check(self, node: Node) -> None:
+        """Raise VirtError for what is no address, or not of the family."""
+        found, wanted = parse_address(self.address), {"ipv4": IPV4, "ipv6": IPV6}.get(self.family or "")
+        if found is None or wanted not in (None, found.family):
+            raise XMLError(f"Invalid address '{self.address}' in <ip>")
+        if self.prefix is not None and not 0 <= self.prefix <= BITS[found.family]:
+            raise XMLError(f"Invalid prefix value '{self.prefix}' in <ip>")
+        if self.peer is not None and (parse_address(self.peer) or found).family != found.family:
+            raise InvalidArg(f"Invalid peer '{self.peer}' in <ip>")
+        if self.peer is not None and parse_address(self.peer) is None:
+            raise InvalidArg(f"Invalid peer '{self.peer}' in <ip>")
+        self.family = "ipv4" if found.family == IPV4 else "ipv6"
 
 
 class Route(Element, tag="route"):

@@ -22,6 +22,7 @@ from splitvirt.xml.element import (
     children,
     text,
 )  # fmt: skip
+from splitvirt.xml.netaddress import check_route
 from splitvirt.xml.netparts import Bandwidth, IPAddress, PortOptions, Route, VirtualPort, Vlan
 
 SOCKET = ("type", ("server", "client", "mcast", "udp"))
@@ -76,15 +77,24 @@ class PortForward(Element, tag="portForward"):
 class FilterParameter(Element, tag="parameter"):
     """A value for a variable of the filter."""
 
-    name: str = attr()
-    value: str = attr()
+    name: str | None = attr()
+    value: str | None = attr()
+
+    @property
+    def good(self) -> bool:
+        """Whether it gives a value to a variable that may be."""
+        return bool(self.value) and re.fullmatch("[A-Za-z0-9_]+", self.name or "") is not None
 
 
 class FilterRef(Element, tag="filterref"):
     """A network filter to apply."""
 
-    filter: str = attr()
+    filter: str | None = attr()
     parameters: list[FilterParameter] = children()
+
+    def check(self, node: Node) -> None:
+        """Only parameters that mean something, by name, as libvirt keeps them."""
+        self.parameters = sorted((p for p in self.parameters if p.good), key=lambda p: p.name or "")
 
 
 class InterfaceDriver(VirtioOptions, tag="driver", hide_empty=True):
@@ -188,6 +198,12 @@ class Interface(Device, tag="interface"):
 
     def check(self, node: Node) -> None:
         """What each type needs of its source. Raises VirtError."""
+        if self.filterref is not None and self.filterref.filter is None:
+            self.filterref = None
+        for route in self.source_routes:
+            check_route(route, "interface host IP")
+        for route in self.routes:
+            check_route(route, "guest interface")
         source = node.find("source")
         if self.type in NEEDS_SOURCE and source is None:
             raise XMLError(f"interface type='{self.type}' requires a 'source' element")
