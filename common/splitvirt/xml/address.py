@@ -39,7 +39,7 @@ class Pci(Element):
         return spell_pci(self.place)
 
     def check(self, node: Node) -> None:
-        for name, high, shown in (("domain", 0xFFFF, "FFFF"), ("bus", 0xFF, "FF"), ("slot", 0x1F, "1F")):
+        for name, high, shown in (("bus", 0xFF, "FF"), ("slot", 0x1F, "1F")):
             if getattr(self, name) > high:
                 raise XMLError(f"Invalid PCI address {name}='0x{getattr(self, name):x}', must be <= 0x{shown}")
         if self.function > 7:

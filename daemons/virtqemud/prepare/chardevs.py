@@ -92,7 +92,7 @@ def replace(console: Console, serial: Serial) -> None:
         setattr(console, name, getattr(twin, name))
     console.alias = serial.alias
     console.target_port = serial.target_port
-    console.address = None
+    console.address = twin.address
 
 
 def forget_own_path(channel: Channel) -> None:

@@ -16,6 +16,7 @@ from splitvirt.xml.devices.controller import (
     VirtioSerialController,
 )
 from splitvirt.xml.devices.disk import Bus
+from splitvirt.xml.devices.hostdev import ScsiHostdev
 from splitvirt.xml.domain import Domain
 from virtqemud.capabilities import Capabilities
 
@@ -62,7 +63,7 @@ def ensure(domain: Domain, type_: str, index: int, **values: Any) -> None:
     domain.devices.controllers.append(made)
 
 
-def number(domain: Domain) -> None:
+def number(domain: Domain, caps: Capabilities) -> None:
     """Give controllers without a number the first that is free, and refuse numbers that are used twice."""
     for controller in domain.devices.controllers:
         if isinstance(controller, UsbController) and controller.master is None and controller.model in STARTPORT:
@@ -143,14 +144,17 @@ def for_devices(domain: Domain, caps: Capabilities) -> None:
             ensure(domain, "virtio-serial", at.controller if isinstance(at, VirtioSerialAddress) else 0)
     for card in domain.devices.smartcards:
         ensure(domain, "ccid", card.address.controller if isinstance(card.address, CcidAddress) else 0)
+    for_hostdevs(domain, caps)
     scsi_models(domain, caps)
 
 
-def for_hostdevs(domain: Domain) -> None:
-    """Add the SCSI controllers that host devices need."""
-    drives = [d.address for d in domain.devices.hostdevs if isinstance(d.address, DriveAddress)]
-    if drives:
-        need(domain, "scsi", drives)
+def for_hostdevs(domain: Domain, caps: Capabilities) -> None:
+    """Add the SCSI controllers that host devices name, or the first one when they leave the choice."""
+    devices = [d for d in domain.devices.hostdevs if isinstance(d, ScsiHostdev)]
+    places = [d.address for d in devices if isinstance(d.address, DriveAddress)]
+    models = [c.model for c in of_type(domain, "scsi") if isinstance(c, ScsiController) and c.model]
+    if devices:
+        need(domain, "scsi", places or [DriveAddress()], **({"model": models[-1]} if models else {}))
 
 
 def disks_need(domain: Domain, bus: Bus, type_: str) -> None:
@@ -159,12 +163,10 @@ def disks_need(domain: Domain, bus: Bus, type_: str) -> None:
         need(domain, type_, drives)
 
 
-def need(domain: Domain, type_: str, addresses: Iterable[DriveAddress]) -> None:
+def need(domain: Domain, type_: str, addresses: Iterable[DriveAddress], **values: Any) -> None:
     """Controllers up to the highest that is named."""
-    top = max(a.controller for a in addresses)
-    models = [c.model for c in of_type(domain, "scsi") if isinstance(c, ScsiController)] if type_ == "scsi" else []
-    for index in range(top + 1):
-        ensure(domain, type_, index, **({"model": models[-1]} if models and models[-1] else {}))
+    for index in range(max(a.controller for a in addresses) + 1):
+        ensure(domain, type_, index, **values)
 
 
 def scsi_models(domain: Domain, caps: Capabilities) -> None:
@@ -176,8 +178,6 @@ def scsi_models(domain: Domain, caps: Capabilities) -> None:
 
 
 def defaults(domain: Domain, caps: Capabilities) -> None:
-    """Numbers, the machine's own controllers, models."""
-    number(domain)
-    for_hostdevs(domain)
+    """The machine's own controllers, and models."""
     of_machine(domain, caps)
     scsi_models(domain, caps)

@@ -1,5 +1,6 @@
 """`<devices>`: all devices of a guest, in libvirt's order."""
 
+from splitvirt.api.errors import InternalError, Kind, XMLError
 from splitvirt.xml.devices.audio import Audio
 from splitvirt.xml.devices.channel import Channel
 from splitvirt.xml.devices.console import Console
@@ -29,7 +30,17 @@ from splitvirt.xml.devices.tpm import Tpm
 from splitvirt.xml.devices.video import Video
 from splitvirt.xml.devices.vsock import Vsock
 from splitvirt.xml.devices.watchdog import Watchdog
-from splitvirt.xml.element import Element, child, children, text
+from splitvirt.xml.element import Element, Node, child, children, text
+
+
+SINGLE: dict[str, tuple[type[Kind], str]] = {
+    "memballoon": (InternalError, "only a single memory balloon device is supported"),
+    "nvram": (InternalError, "only a single nvram device is supported"),
+    "redirfilter": (InternalError, "only one set of redirection filter rule is supported"),
+    "vsock": (XMLError, "only a single vsock device is supported"),
+    "iommu": (XMLError, "only a single IOMMU device is supported"),
+}
+"""What a guest has at most one of, and the words in which a second is refused."""
 
 
 class Devices(Element, tag="devices", block=True):
@@ -66,3 +77,10 @@ class Devices(Element, tag="devices", block=True):
     cryptos: list[Crypto] = children()
     iommu: Iommu | None = child()
     vsock: Vsock | None = child()
+
+    def check(self, node: Node) -> None:
+        """Refuse a second of what there is one of."""
+        tags = [child_.tag for child_ in node.children]
+        for tag, (kind, text_) in SINGLE.items():
+            if tags.count(tag) > 1:
+                raise kind(text_)

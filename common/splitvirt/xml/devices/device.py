@@ -5,7 +5,7 @@ from typing import Any
 
 from splitvirt.api.errors import ConfigUnsupported, InternalError
 from splitvirt.xml.address import AnyAddress
-from splitvirt.xml.element import LIVE, Element, OnOff, Positive, Unsigned, YesNo, attr, child
+from splitvirt.xml.element import LIVE, Element, OnOff, Positive, YesNo, attr, child
 
 USER_ALIAS = "ua-"
 """Aliases that users chose begin with this and are kept; all others are made anew at every start."""
@@ -26,7 +26,7 @@ class Device(Element):
     boot_order: Positive | None = attr("boot/@order", needed=True)
     boot_loadparm: str | None = attr("boot/@loadparm")
     alias: str | None = attr("alias/@name")
-    acpi_index: Unsigned | None = attr("acpi/@index")
+    acpi_index: Positive | None = attr("acpi/@index")
     rom_enabled: YesNo | None = attr("rom/@enabled")
     rom_bar: OnOff | None = attr("rom/@bar")
     rom_file: str | None = attr("rom/@file")
