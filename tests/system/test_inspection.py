@@ -1,0 +1,93 @@
+"""Looking at running services: virt-admin, Daemon1, metrics, the journal, the status screen and the doctor."""
+
+import json
+import re
+import time
+
+import pytest
+from support.container import Container
+
+pytestmark = pytest.mark.long
+
+DAEMON1 = ("org.splitvirt.virtqemud", "/org/libvirt/QEMU", "org.splitvirt.Daemon1")
+
+
+def test_virt_admin_finds_the_daemons_by_itself(host: Container) -> None:
+    for daemon in ("virtqemud", "virtnetworkd"):
+        listed = host.ok("virt-admin", "-c", f"{daemon}:///system", "srv-list")
+        assert re.findall(r"\d +(\w+)", listed) == [daemon, "admin"]
+    refused = host.run("virt-admin", "-c", "virtqemud:///system", "srv-list", user="bob")
+    assert refused.returncode != 0
+
+
+def test_daemon1_on_the_bus(host: Container) -> None:
+    assert host.ok("busctl", "get-property", *DAEMON1, "State") == 's "running"\n'
+    assert float(host.ok("busctl", "get-property", *DAEMON1, "Uptime").split()[1]) >= 0
+    host.ok("virsh", "-c", "qemu:///system", "define", "/srv/demo.xml")
+    objects = json.loads(host.ok("busctl", "--json=short", "call", *DAEMON1, "GetObjects"))["data"][0]
+    assert ["domain", "inactive", 1] in objects or any(row[:2] == ["domain", "inactive"] for row in objects)
+    memory = json.loads(host.ok("busctl", "--json=short", "call", *DAEMON1, "GetMemory"))["data"][0]
+    assert 1 << 20 < memory[1] <= memory[0] < 1 << 28
+    jobs = json.loads(host.ok("busctl", "--json=short", "call", *DAEMON1, "GetJobs", user="alice"))["data"][0]
+    assert [row[0] for row in jobs] == ["org.splitvirt.Daemon1.GetJobs"]
+
+
+def test_one_network_s_story_is_in_the_journal(host: Container) -> None:
+    virsh = ("virsh", "-c", "network:///system")
+    host.ok(*virsh, "net-start", "default")
+    host.ok(*virsh, "net-destroy", "default")
+    fields = host.ok("journalctl", "--no-pager", "-o", "json", "SPLITVIRT_NETWORK=default").splitlines()
+    told = [json.loads(line) for line in fields]
+    assert {one["SYSLOG_IDENTIFIER"] for one in told} == {"virtnetworkd"}
+    assert any("started" in one["MESSAGE"] for one in told)
+    assert any(one.get("SPLITVIRT_CLIENT", "").startswith("client") for one in told)
+
+
+def test_the_screen_shows_the_suite_without_starting_anything(host: Container) -> None:
+    host.ok("virsh", "-c", "qemu:///system", "list")
+    host.ok("systemctl", "stop", "virtnetworkd.service")
+    screen = host.ok("splitvirt", "status")
+    assert re.search(r"^virtqemud +running +\d+", screen, re.MULTILINE)
+    assert re.search(r"^virtnetworkd +on demand$", screen, re.MULTILINE)
+    assert host.run("systemctl", "is-active", "virtnetworkd.service").stdout == "inactive\n"
+    data = {one["name"]: one for one in json.loads(host.ok("splitvirt", "status", "--json"))}
+    assert data["virtqemud"]["calls"] > 0
+
+
+def test_the_doctor_is_content_and_names_what_breaks(host: Container) -> None:
+    assert host.run("splitvirt", "doctor", "--quiet").stdout == "\n"
+    host.shell("systemctl stop virtnetworkd.socket; systemctl disable virtnetworkd.socket")
+    try:
+        told = host.run("splitvirt", "doctor", "--json")
+        assert told.returncode == 1
+        wrong = [one for one in json.loads(told.stdout) if one["level"] == "problem"]
+        assert {one["mend"] for one in wrong} >= {"systemctl enable --now virtnetworkd.socket"}
+    finally:
+        host.shell("systemctl enable virtnetworkd.socket virtnetworkd-ro.socket virtnetworkd-admin.socket; "
+                   "systemctl start virtnetworkd.socket virtnetworkd-ro.socket virtnetworkd-admin.socket")  # fmt: skip
+    assert host.run("splitvirt", "doctor").returncode == 0
+
+
+def test_a_user_s_own_daemon_serves_that_user_alone(host: Container) -> None:
+    uid = host.ok("id", "-u", "alice").strip()
+    host.ok("loginctl", "enable-linger", "alice")
+    try:
+        host.shell(f"for i in $(seq 100); do [ -S /run/user/{uid}/systemd/private ] && exit; sleep 0.1; done; exit 1")
+        session = f"export XDG_RUNTIME_DIR=/run/user/{uid} HOME=/home/alice; cd; "
+        host.shell(session + "systemctl --user enable --now virtqemud.socket", user="alice")
+        listed = host.shell(session + "virsh -c qemu:///session list --all --name", user="alice")
+        assert listed.strip() == ""
+        mine = "<domain type='qemu'><name>mine</name><memory>1024</memory><os><type>hvm</type></os></domain>"
+        host.shell(session + f'echo "{mine}" > mine.xml; virsh -c qemu:///session define mine.xml', user="alice")
+        assert host.shell("ls /home/alice/.config/libvirt/qemu").split() == ["mine.xml"]
+        other = host.run(
+            "virsh", "-c", f"qemu:///session?socket=/run/user/{uid}/libvirt/virtqemud-sock", "list", user="bob"
+        )
+        assert other.returncode != 0
+        own = (
+            session + "busctl --user call org.splitvirt.virtqemud /org/libvirt/QEMU org.libvirt.Connect ListDomains u 0"
+        )
+        assert host.shell(own, user="alice").startswith("ao 1 ")
+    finally:
+        host.ok("loginctl", "disable-linger", "alice")
+        time.sleep(0.2)
