@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from importlib import import_module
 from pathlib import Path
 
 from splitvirt.api.errors import VirtError
@@ -186,10 +187,10 @@ def emulator(layout: Layout) -> Iterator[Finding]:
         yield Finding(PROBLEM, "QEMU", "is not installed", "apt-get install qemu-system")
         return
     yield Finding(OK, "QEMU", (said(path, "--version") or path).splitlines()[0])
-    from virtqemud.kvm import try_kvm
-
     try:
-        why = asyncio.run(try_kvm(path))
+        why = asyncio.run(import_module("virtqemud.kvm").try_kvm(path))  # by name: the daemon may not be installed
+    except ImportError:
+        return
     except VirtError as error:
         why = str(error)
     if why:
