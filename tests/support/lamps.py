@@ -28,7 +28,6 @@ class Lamp(Object):
     XDR = "remote_nonnull_domain"
     BUS = "org.splitvirt.Lamp1"
     PROPS = {"Id": ("id", "u"), "Name": ("name", "s"), "UUID": ("uuid", "s")}
-    PROPS = {"Id": ("id", "u"), "Name": ("name", "s"), "UUID": ("uuid", "s")}
     name: Str
     uuid: Uuid
     id: I32
