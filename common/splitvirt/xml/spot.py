@@ -174,7 +174,7 @@ class Child(Spot):
         ):
             return None
         raw = node.attrs.get(names[0])
-        if raw is None and self.field.missing:
+        if raw is None and self.field.missing and self.field.wrong:
             return self.field.missing()
         if raw is not None and self.field.wrong:
             return self.field.wrong(raw)

@@ -28,7 +28,7 @@ def defaults(domain: Domain, caps: Capabilities) -> None:
 
 def share_memory(shmem: Shmem) -> None:
     """One shared memory's defaults: 4 MiB, or interrupts where a server gives the memory."""
-    if shmem.model == "ivshmem-plain" and shmem.size is None:
+    if shmem.model == "ivshmem-plain" and not shmem.size:
         shmem.size = 4 << 20
     if shmem.model == "ivshmem-doorbell":
         shmem.msi = True

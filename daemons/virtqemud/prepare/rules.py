@@ -31,8 +31,21 @@ def check(domain: Domain, caps: Capabilities) -> None:
             )
     audio(domain)
     watchdogs(domain)
+    panics(domain)
+    if len(domain.devices.smartcards) > 1:
+        raise ConfigUnsupported("this QEMU binary lacks multiple smartcard support")
     for memory in domain.devices.shmems:
         shmem(memory)
+
+
+def panics(domain: Domain) -> None:
+    """One of each model; POWER's is not ours."""
+    models = [panic.model for panic in domain.devices.panics]
+    for model in models:
+        if model == "pseries":
+            raise ConfigUnsupported("only pSeries guests support panic device of model 'pseries'")
+        if models.count(model) > 1:
+            raise XMLError(f"Multiple panic devices with model '{model}'")
 
 
 def consoles(domain: Domain) -> None:
@@ -194,5 +207,7 @@ def shmem(dev: Shmem) -> None:
         raise ConfigUnsupported("ivshmem device is not supported with this QEMU binary")
     if dev.model == "ivshmem-plain" and dev.server:
         raise ConfigUnsupported("shmem model 'ivshmem-plain' is supported only with server option disabled")
+    if dev.model == "ivshmem-doorbell" and not dev.server:
+        raise ConfigUnsupported("shmem model 'ivshmem-doorbell' is supported only with server option enabled")
     if dev.model == "ivshmem-doorbell" and dev.size:
         raise ConfigUnsupported("shmem model 'ivshmem-doorbell' does not support size setting")

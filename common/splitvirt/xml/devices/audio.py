@@ -3,7 +3,7 @@
 from typing import Literal
 
 from splitvirt.api.errors import ConfigUnsupported, XMLError
-from splitvirt.xml.element import Element, Node, Positive, YesNo, attr, child
+from splitvirt.xml.element import Element, Node, Positive, Unsigned, YesNo, attr, child
 
 
 class AudioStream(Element, hide_empty=True):
@@ -14,11 +14,11 @@ class AudioStream(Element, hide_empty=True):
     voices: Positive | None = attr()
     buffer_length: Positive | None = attr("@bufferLength")
     dev: str | None = attr()
-    buffer_count: Positive | None = attr("@bufferCount")
+    buffer_count: Unsigned | None = attr("@bufferCount", omit=0)
     try_poll: YesNo | None = attr("@tryPoll")
     name: str | None = attr()
     stream_name: str | None = attr("@streamName")
-    latency: Positive | None = attr()
+    latency: Unsigned | None = attr(omit=0)
     server_name: str | None = attr("@serverName")
     client_name: str | None = attr("@clientName")
     connect_ports: str | None = attr("@connectPorts")
@@ -38,7 +38,7 @@ class AudioStream(Element, hide_empty=True):
 class Audio(Element, tag="audio"):
     """One audio backend, numbered from 1."""
 
-    id: Positive = attr(missing=lambda: XMLError("Missing required attribute 'type' in element 'audio'"))
+    id: Positive = attr(missing=lambda: XMLError("Missing required attribute 'id' in element 'audio'"))
     type: Literal["none", "alsa", "coreaudio", "jack", "oss", "pulseaudio", "sdl", "spice", "file", "dbus"] = attr()
     timer_period: Positive | None = attr("@timerPeriod")
     server_name: str | None = attr("@serverName", when="pulseaudio")

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from ipaddress import ip_address
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from splitvirt.api.errors import ConfigUnsupported, SystemError_, XMLError
 from splitvirt.xml.devices.chardev import Chardev
@@ -24,6 +24,13 @@ class Channel(Chardev, Device, tag="channel"):
     target_address: str | None = attr("target/@address")
     target_port: Unsigned | None = attr("target/@port")
     target_state: str | None = attr("target/@state", mode=LIVE)
+
+    @classmethod
+    def parse(cls, node: Node, lost: list[tuple[Node, str]] | None = None) -> Self:
+        target = node.find("target")
+        if target is not None and "type" not in target.attrs:
+            raise ConfigUnsupported("unknown target type '(null)' specified for character device")
+        return super().parse(node, lost)
 
     def check(self, node: Node) -> None:
         super().check(node)

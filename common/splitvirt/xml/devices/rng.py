@@ -15,8 +15,8 @@ MODELS = get_args(VirtioModel)
 class Rate(Element, tag="rate"):
     """At most so many bytes in a period of so many milliseconds."""
 
-    bytes: Unsigned | None = attr()
-    period: Unsigned | None = attr()
+    bytes: Unsigned | None = attr(wrong=lambda raw: XMLError("invalid RNG rate bytes value"))
+    period: Unsigned | None = attr(wrong=lambda raw: XMLError("invalid RNG rate period value"))
 
 
 class RandomBackend(Element, tag="backend", when=("model", "random")):

@@ -4,14 +4,15 @@ from typing import Literal
 
 from splitvirt.api.errors import ConfigUnsupported
 from splitvirt.xml.devices.device import Device
-from splitvirt.xml.element import Element, Unsigned, attr, children
+from splitvirt.xml.element import Element, Node, Unsigned, attr, children
 
 
 class Codec(Element, tag="codec"):
     """One codec of an HD audio card."""
 
     type: Literal["duplex", "micro", "output"] = attr(
-        wrong=lambda raw: ConfigUnsupported(f"unknown codec type '{raw}'")
+        wrong=lambda raw: ConfigUnsupported(f"unknown codec type '{raw}'"),
+        missing=lambda: ConfigUnsupported("unknown codec type '(null)'"),
     )
 
 
@@ -20,4 +21,9 @@ class Sound(Device, tag="sound"):
 
     model: Literal["es1370", "sb16", "ac97", "ich6", "ich9", "usb", "pcspk", "ich7"] = attr()
     codecs: list[Codec] = children()
-    audio_id: Unsigned | None = attr("audio/@id")
+    audio_id: Unsigned | None = attr("audio/@id", needed=True)
+
+    def check(self, node: Node) -> None:
+        """Only HD audio has codecs."""
+        if self.model not in ("ich6", "ich9"):
+            self.codecs = []

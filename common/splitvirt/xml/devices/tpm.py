@@ -32,7 +32,9 @@ class EmulatorBackend(Element, tag="backend", when=("type", "emulator")):
 
     type: Literal["emulator"] = attr(default="emulator")
     version: Literal["1.2", "2.0"] | None = attr()
-    persistent_state: YesNo | None = attr()
+    persistent_state: YesNo | None = attr(
+        wrong=lambda raw: InternalError("Invalid persistent_state value, either 'yes' or 'no'")
+    )
     encryption_secret: Uuid | None = attr(
         "encryption/@secret", wrong=lambda raw: InternalError(f"Unable to parse secret uuid '{raw}'")
     )
@@ -52,7 +54,19 @@ class EmulatorBackend(Element, tag="backend", when=("type", "emulator")):
 class ExternalSource(ChardevSource, tag="source"):
     """The socket of an swtpm that somebody else runs."""
 
-    type: Literal["unix"] = attr(order=-1, default="unix")
+    type: Literal["unix"] = attr(
+        order=-1,
+        missing=lambda: XMLError("missing external TPM backend type"),
+        wrong=lambda raw: ConfigUnsupported(f"unknown backend type '{raw}' for external TPM"),
+    )
+
+    def check(self, node: Node) -> None:
+        """We are the client of somebody's socket."""
+        if self.path is None:
+            raise XMLError("missing socket path for external TPM device")
+        if self.mode == "bind":
+            raise XMLError("only 'client' mode is supported for external TPM device")
+        self.mode = "connect"
 
 
 class ExternalBackend(Element, tag="backend", when=("type", "external")):
@@ -69,3 +83,7 @@ class Tpm(Device, tag="tpm"):
     backend: PassthroughBackend | EmulatorBackend | ExternalBackend = child(
         missing=lambda: XMLError("missing TPM device backend")
     )
+
+    def check(self, node: Node) -> None:
+        if sum(inner.tag == "backend" for inner in node.children) > 1:
+            raise XMLError("only one TPM backend is supported")

@@ -10,7 +10,7 @@ from splitvirt.xml.element import attr
 class Watchdog(Device, tag="watchdog"):
     """A watchdog and what happens when it bites."""
 
-    model: Literal["i6300esb", "ib700", "diag288", "itco"] = attr(
+    model: Literal["i6300esb", "ib700", "diag288"] = attr(
         missing=lambda: InternalError("watchdog must contain model name"),
         wrong=lambda raw: ConfigUnsupported(f"unknown watchdog model '{raw}'"),
     )
