@@ -58,9 +58,13 @@ class PciHostdev(Hostdev, tag="hostdev", when=("type", "pci")):
 
 
 class UsbHostdev(Hostdev, tag="hostdev", when=("type", "usb")):
-    """A USB device, by what it is or by where it is plugged in."""
+    """A USB device, by what it is or by where it is plugged in.
+
+    A `<source>` that says neither is written too, unlike libvirt's, whose own document then could not be read again.
+    """
 
     type: str = attr(default="usb", order=-4)
+    has_source: bool = present("source", order=-1)
     startup_policy: StartupPolicy | None = attr("source/@startupPolicy", order=-1)
     guest_reset: Literal["off", "uninitialized", "on"] | None = attr("source/@guestReset", order=-1)
     missing: YesNo | None = attr("source/@missing", order=-1)
