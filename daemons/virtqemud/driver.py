@@ -377,6 +377,7 @@ class QemuDriver(HostCalls, Listing):
             caps=await self.capabilities_of(live),
             lib=str(self.places.lib),
             settings=self.settings,
+            run=str(self.places.state),
             id=guest.id,
             env=environment,
         )
@@ -431,10 +432,6 @@ class QemuDriver(HostCalls, Listing):
     def taints(self, guest: QemuDomain) -> list[str]:
         """What is unusual about how a guest runs."""
         return ["tainted: running with undesirable elevated privileges"] if os.geteuid() == 0 else []
-
-    def before_boot(self, live: DomainXML) -> list[tuple[str, dict[str, Any] | None]]:
-        """Monitor commands to be given before the processors run."""
-        return []
 
     def background(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Do something beside the calls; `close` waits for it."""

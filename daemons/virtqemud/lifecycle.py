@@ -16,6 +16,7 @@ from splitvirt.api.errors import OperationInvalid, SystemError_
 
 from . import status
 from .base import DomainBase
+from .boot import before_boot
 from .flags import START_FLAGS, only
 from .guest import TERM_GRACE, Guest, write_end
 from .monitor import CommandError
@@ -91,7 +92,7 @@ class Lifecycle(DomainBase):
     async def _boot(self, live: DomainXML, flags: int) -> None:
         guest = self.running()
         self.learn_chardevs(live, await guest.learn())
-        for command, arguments in self.driver.before_boot(live):
+        for command, arguments in before_boot(live, self.driver.settings):
             await guest.monitor.execute(command, arguments)
         if flags & c.VIR_DOMAIN_START_PAUSED:
             self.enter(c.VIR_DOMAIN_PAUSED, c.VIR_DOMAIN_PAUSED_USER)

@@ -6,12 +6,10 @@ import socket
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from qemu.qmp import ExecInterruptedError, QMPClient, QMPError
-from qemu.qmp.events import EventListener
-from qemu.qmp.message import Message
-
 from splitvirt.api.constants import VIR_FROM_QEMU
 from splitvirt.api.errors import InternalError, OperationInvalid, Timeout
+
+from .qmp import EventListener, ExecInterruptedError, Message, QMPClient, QMPError, Runstate
 
 OnEvent = Callable[[str, dict[str, Any], float], None]
 """An event's name, its data, and when QEMU sent it (seconds since 1970)."""
@@ -33,6 +31,10 @@ class _Client(QMPClient):
     def __init__(self) -> None:
         super().__init__()
         self.logger = _Client.logger
+
+    def _get_exec_id(self) -> str:
+        self._execute_id += 1
+        return f"libvirt-{self._execute_id}"
 
     def _cb_outbound(self, msg: Message) -> Message:
         return msg
@@ -136,7 +138,6 @@ class Monitor:
 
     async def drained(self, timeout: float) -> None:
         """Wait until QEMU has hung up and every event that it sent before is delivered, at most `timeout` seconds."""
-        from qemu.qmp.protocol import Runstate
 
         async def hung_up() -> None:
             while self._client.runstate in (Runstate.CONNECTING, Runstate.RUNNING):

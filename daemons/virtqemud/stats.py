@@ -85,7 +85,7 @@ class Statistics(Tuning, Disks, Interfaces):
         ]
         if ask:
             stats = await self.memory_stats()
-            told += [TypedParam.ullong(f"balloon.{_MEMORY[n]}", stats[n]) for n in sorted(stats) if n in _MEMORY]
+            told += [TypedParam.ullong(f"balloon.{_MEMORY[n]}", stats[n]) for n in _MEMORY if n in stats]
         return told
 
     async def _vcpu(self, ask: bool) -> list[TypedParam]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from splitvirt.api import constants as c
 from splitvirt.api.domain_tune import IOThread, SchedulerType, Vcpu, VcpuInfo
-from splitvirt.api.errors import InvalidArg, OperationFailed, OperationInvalid, SystemError_
+from splitvirt.api.errors import InvalidArg, OperationFailed, OperationInvalid, OperationUnsupported, SystemError_
 from splitvirt.api.params import TypedParam
 from splitvirt.host import topology, usage
 from splitvirt.xml.devices.memballoon import Memballoon
@@ -330,7 +330,8 @@ class Tuning(DomainBase):
         only(flags, c.VIR_TYPED_PARAM_STRING_OKAY, "qemuDomainGetCPUStats")
         guest = self.running()
         if start != -1:
-            raise OperationInvalid("cgroup CPUACCT controller is not mounted", domain=QEMU)
+            words = "operation 'getCpuacctPercpuUsage' not supported for backend 'cgroup V2'"
+            raise OperationUnsupported(words, domain=QEMU)
         user, system = usage.cpu_nanoseconds(guest.process.pid) or (0, 0)
         return [
             [

@@ -149,7 +149,7 @@ async def test_boards_boot(hv: Any, machine: str) -> None:
     await vm.open_console(None, 0, theirs)
     await vm.resume()
     heard = b""
-    async with asyncio.timeout(90):
+    async with asyncio.timeout(20):
         while b"Hello from the guest" not in heard:
             data = await ours.read()
             assert data, heard.decode(errors="replace")
