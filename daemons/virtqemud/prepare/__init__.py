@@ -81,10 +81,6 @@ CHECKS: tuple[Pass, ...] = (
     filesystems.check,
     memorydevices.check,
     iommus.check,
-    interfaces.check,
-    chardevs.check,
-    displays.check,
-    others.check,
     rules.check,
 )
 

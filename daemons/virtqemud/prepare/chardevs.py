@@ -1,10 +1,13 @@
 """Serial ports, parallel ports, consoles and channels: targets, numbers, and the first serial port as a console."""
 
 import re
+from collections.abc import Sequence
+from typing import Any
 
 from splitvirt.xml.address import CcidAddress
 from splitvirt.xml.devices.channel import Channel
 from splitvirt.xml.devices.console import Console
+from splitvirt.xml.devices.parallel import Parallel
 from splitvirt.xml.devices.serial import Serial
 from splitvirt.xml.domain import Domain
 from virtqemud.capabilities import Capabilities
@@ -43,7 +46,7 @@ def defaults(domain: Domain, caps: Capabilities) -> None:
             slot += 1
 
 
-def number(ports: list) -> None:  # type: ignore[type-arg]
+def number(ports: Sequence[Serial | Parallel]) -> None:
     """Give ports without a number the next after the highest so far."""
     for port in ports:
         if port.target_port is None:
@@ -79,7 +82,7 @@ def same_console(domain: Domain) -> None:
         replace(first, devices.serials[0])
 
 
-def shared(port: Console | Serial) -> dict:  # type: ignore[type-arg]
+def shared(port: Console | Serial) -> dict[str, Any]:
     """The host side of a port, copied."""
     twin = port.copy()
     return {name: value for name in SHARED if (value := getattr(twin, name)) is not None}
@@ -98,10 +101,6 @@ def replace(console: Console, serial: Serial) -> None:
 def forget_own_path(channel: Channel) -> None:
     """A socket that an earlier start put into the driver's own folder is no choice of the user's."""
     own = rf"/.*/channel/(target/[^/]+\.|domain-[^/]+/){re.escape(channel.target_name or '')}"
-    if channel.type == "unix" and channel.target_type == "virtio" and channel.sources:
-        if channel.source.path and re.fullmatch(own, channel.source.path):
-            channel.source.path = None
-
-
-def check(domain: Domain, caps: Capabilities) -> None:
-    """Raise ConfigUnsupported for what QEMU cannot do."""
+    for source in channel.sources if channel.type == "unix" and channel.target_type == "virtio" else ():
+        if source.path and re.fullmatch(own, source.path):
+            source.path = None

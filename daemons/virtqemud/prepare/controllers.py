@@ -5,6 +5,8 @@ from typing import Any
 
 from splitvirt.api.errors import XMLError
 from splitvirt.xml.address import CcidAddress, DriveAddress, VirtioSerialAddress
+from splitvirt.xml.devices.channel import Channel
+from splitvirt.xml.devices.console import Console
 from splitvirt.xml.devices.controller import (
     AnyController,
     Controller,
@@ -126,26 +128,30 @@ def check_root(domain: Domain) -> None:
 
 
 def usb_models(domain: Domain, caps: Capabilities) -> None:
-    """Models of USB and SCSI controllers that do not say it, and where companions' ports start."""
+    """The model of USB controllers that do not say it."""
     for controller in domain.devices.controllers:
-        if isinstance(controller, UsbController):
-            if controller.model is None and caps.has_device("piix3-usb-uhci"):
-                controller.model = "piix3-uhci"
+        if isinstance(controller, UsbController) and controller.model is None and caps.has_device("piix3-usb-uhci"):
+            controller.model = "piix3-uhci"
 
 
 def for_devices(domain: Domain, caps: Capabilities) -> None:
     """Add the controllers that drive, virtio-serial and smart card addresses name."""
     for bus, type_ in (("scsi", "scsi"), ("fdc", "fdc"), ("ide", "ide"), ("sata", "sata")):
         disks_need(domain, bus, type_)  # type: ignore[arg-type]
-    ports = [d for d in (*domain.devices.channels, *domain.devices.consoles) if d.target_type == "virtio"]
-    if ports:
-        for port in ports:
-            at = port.address
-            ensure(domain, "virtio-serial", at.controller if isinstance(at, VirtioSerialAddress) else 0)
+    virtio_ports(domain)
     for card in domain.devices.smartcards:
         ensure(domain, "ccid", card.address.controller if isinstance(card.address, CcidAddress) else 0)
     for_hostdevs(domain, caps)
     scsi_models(domain, caps)
+
+
+def virtio_ports(domain: Domain) -> None:
+    """The virtio-serial controllers of channels and consoles."""
+    ports: list[Channel | Console] = [*domain.devices.channels, *domain.devices.consoles]
+    for port in ports:
+        if port.target_type == "virtio":
+            at = port.address
+            ensure(domain, "virtio-serial", at.controller if isinstance(at, VirtioSerialAddress) else 0)
 
 
 def for_hostdevs(domain: Domain, caps: Capabilities) -> None:

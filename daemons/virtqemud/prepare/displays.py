@@ -33,9 +33,9 @@ def listen(graphics: Graphics) -> None:
     places(graphics)
     first = graphics.listens[0]
     ports(graphics)
-    if graphics.type == "spice" and first.type == "address" and first.address is None and len(graphics.listens) == 1:
-        if graphics.port is None and graphics.tls_port is None and not graphics.autoport:
-            first.type = "none"
+    plain = first.type == "address" and first.address is None and len(graphics.listens) == 1
+    if graphics.type == "spice" and plain and not (graphics.port or graphics.tls_port or graphics.autoport):
+        first.type = "none"
     graphics.listen = first.address if first.type == "address" else None
     if graphics.type == "vnc":
         graphics.socket = first.socket if first.type == "socket" else None
@@ -141,7 +141,3 @@ def audio(domain: Domain) -> None:
     if kinds or not devices.graphics:
         kind = kinds[-1] if kinds else "none"
         devices.audios = [Audio(id=1, type=kind)]
-
-
-def check(domain: Domain, caps: Capabilities) -> None:
-    """Raise ConfigUnsupported for what QEMU cannot do."""

@@ -1,13 +1,21 @@
 """Network interfaces: MAC, model."""
 
 from secrets import token_bytes
+from uuid import uuid4
 
 from splitvirt.xml.devices.interface import Interface
 from splitvirt.xml.domain import Domain
+from splitvirt.xml.netparts import VirtualPortParameters
 from virtqemud.capabilities import Capabilities
 
 MODELS = (("rtl8139", "rtl8139"), ("e1000", "e1000"), ("virtio-net-pci", "virtio"))
 """QEMU's devices and our names for them; the first that the emulator has is the default."""
+
+
+GENERATED: dict[str, tuple[str, ...]] = {
+    "ethernet": ("vnet",), "network": ("vnet",), "bridge": ("vnet",), "direct": ("macvtap", "macvlan"),
+}  # fmt: skip
+"""Names of taps that the driver gives, which are none of a configuration."""
 
 
 def new_mac() -> str:
@@ -34,9 +42,11 @@ def reduce(card: Interface) -> None:
             card.driver.queues = None
     if not (card.model or "").startswith("virtio"):
         card.vhost = None
-    if card.type == "hostdev":
+    if card.type not in ("ethernet", "network", "bridge"):
         card.filterref = None
-
-
-def check(domain: Domain, caps: Capabilities) -> None:
-    """Raise ConfigUnsupported or XMLError for what QEMU cannot do."""
+    if card.target_dev and card.target_dev.startswith(GENERATED.get(card.type, ())):
+        card.target_dev = None
+    port = card.virtualport
+    if port is not None and port.type == "openvswitch":
+        port.parameters = port.parameters or VirtualPortParameters()
+        port.parameters.interfaceid = port.parameters.interfaceid or str(uuid4())

@@ -34,7 +34,3 @@ def share_memory(shmem: Shmem) -> None:
         shmem.msi = True
         if shmem.msi_ioeventfd is None:
             shmem.msi_ioeventfd = True
-
-
-def check(domain: Domain, caps: Capabilities) -> None:
-    """Raise ConfigUnsupported for what QEMU cannot do."""

@@ -29,6 +29,10 @@ def check(domain: Domain, caps: Capabilities) -> None:
             raise ConfigUnsupported(
                 f"booting from assigned devices is not supported by mediated devices of model {host.model}"
             )
+    if any(s.model == "ich7" for s in domain.devices.sounds) or (
+        domain.devices.memballoon is not None and domain.devices.memballoon.model == "xen"
+    ):
+        raise InternalError("Cannot automatically add a new PCI bus for a device with connect flags 00")
     audio(domain)
     watchdogs(domain)
     panics(domain)

@@ -67,16 +67,20 @@ def ich9(domain: Domain, space: Space) -> None:
             slot = next((s for s in USB2_SLOTS if not space.used(s)), None)
             if slot is not None:
                 put(space, controller, (0, 0, slot, 0), multifunction=True)
-        elif isinstance(controller, PciController) and controller.model == "dmi-to-pci-bridge" and wants(controller):
-            if not space.used(DMI_SLOT):
-                put(space, controller, (0, 0, DMI_SLOT, 0))
+        elif isinstance(controller, PciController) and controller.model == "dmi-to-pci-bridge":
+            usual(space, controller, DMI_SLOT)
     space.reserve((0, 0, LPC_SLOT, 0), KINDS)
     space.reserve((0, 0, LPC_SLOT, 3), KINDS)
     primary_video(domain, space, 1)
     for sound in domain.devices.sounds:
-        if sound.model == "ich9" and wants(sound) and not space.used(SOUND_SLOT):
-            put(space, sound, (0, 0, SOUND_SLOT, 0))
-            break
+        if sound.model == "ich9":
+            usual(space, sound, SOUND_SLOT)
+
+
+def usual(space: Space, device: Device, slot: int) -> None:
+    """A place that a device has if it leaves the choice and nothing else is there."""
+    if wants(device) and not space.used(slot):
+        put(space, device, (0, 0, slot, 0))
 
 
 def primary_video(domain: Domain, space: Space, slot: int) -> None:

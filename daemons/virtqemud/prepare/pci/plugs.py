@@ -24,7 +24,6 @@ from splitvirt.xml.devices.interface import Interface
 from splitvirt.xml.devices.iommu import Iommu
 from splitvirt.xml.devices.memballoon import Memballoon
 from splitvirt.xml.devices.memory import MemoryDevice
-from splitvirt.xml.devices.panic import Panic
 from splitvirt.xml.devices.rng import Rng
 from splitvirt.xml.devices.serial import Serial
 from splitvirt.xml.devices.shmem import Shmem
@@ -149,11 +148,6 @@ def _(device: Serial) -> int:
 @kind.register
 def _(device: Watchdog) -> int:
     return OLD if device.model == "i6300esb" else 0
-
-
-@kind.register
-def _(device: Panic) -> int:
-    return OLD if device.model == "pvpanic" else 0
 
 
 @kind.register

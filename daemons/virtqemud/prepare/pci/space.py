@@ -1,4 +1,4 @@
-"""The guest's PCI buses and who has which function of which slot: what is reserved, what is free, what must be added."""
+"""The guest's PCI buses and who has which function of which slot: what is free, what must be added."""
 
 from splitvirt.api.errors import InternalError, XMLError
 from splitvirt.xml.address import PciAddress, PciPlace, spell_pci
@@ -75,7 +75,7 @@ class Space:
 
     def reserve(self, place: PciPlace, flags: int, *, given: bool = False) -> None:
         """Take a place; `given` are those that the XML asks for. Raises XMLError when that cannot be."""
-        domain, bus, slot, function = place
+        _, bus, slot, function = place
         if self.growing and bus >= len(self.buses):
             self.grow(bus - len(self.buses) + 1, flags)
         self.check(place, flags, given)
