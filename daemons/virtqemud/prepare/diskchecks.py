@@ -5,119 +5,23 @@ from itertools import combinations
 
 from splitvirt.api import constants as c
 from splitvirt.api.errors import ConfigUnsupported, InternalError, VirtError, XMLError
-from splitvirt.xml.address import CcwAddress, DriveAddress, MmioAddress, PciAddress
+from splitvirt.xml.address import DriveAddress
 from splitvirt.xml.devices.backingstore import BackingStore
 from splitvirt.xml.devices.disk import Disk, DiskDriver, IoTune
-from splitvirt.xml.devices.encryption import Encryption
-from splitvirt.xml.devices.source import Auth, NetworkSource
+from splitvirt.xml.devices.source import NetworkSource
 from splitvirt.xml.domain import Domain
 from virtqemud.capabilities import Capabilities
 
+from .diskbasics import source_name
 from .drives import index_of
 from .filesystems import shares_memory
 from .machine import is_i440fx
 from .tune import thread_ids
 
-FIXED = {"ide", "scsi", "sata", "fdc"}
-"""Buses on which a disk has a drive address."""
 SAFE_SERIAL = re.compile(r"[-A-Za-z0-9_ .+]*")
 LIMIT = 10**15  # QEMU's bound of a throttling value
 NOT_VHOSTUSER = ("serial", "wwn", "vendor", "product", "geometry", "iotune", "readonly", "shareable", "transient")
 ONLY_VIRTIO = ("iommu", "ats", "packed", "page_per_vq")
-
-
-def basics(domain: Domain, caps: Capabilities) -> None:
-    """Checks that come before addresses are given out: source, target, bus, kind of address."""
-    for disk in domain.devices.disks:
-        check_target(disk)
-        if index_of(disk.target) is None and disk.address is None:
-            raise XMLError(f"Unknown disk name '{disk.target}' and no address specified")
-        check_address(disk)
-        check_secrets(disk)
-
-
-def check_target(disk: Disk) -> None:
-    """A disk must have a target name of a kind that fits its bus."""
-    if disk.source is None and disk.device not in ("cdrom", "floppy"):
-        target = f" {disk.target}" if disk.target else ""
-        raise VirtError(c.VIR_ERR_NO_SOURCE, c.VIR_FROM_DOMAIN, f"missing source information for device{target}")
-    if not disk.target:
-        named = source_name(disk)
-        message = f"missing target information for device {named}" if named else "missing target information for device"
-        raise VirtError(c.VIR_ERR_NO_TARGET, c.VIR_FROM_DOMAIN, message)
-    floppy = disk.device == "floppy"
-    if floppy and not disk.target.startswith("fd"):
-        raise InternalError(f"Invalid floppy device name: {disk.target}")
-    if floppy and disk.bus != "fdc":
-        raise InternalError(f"Invalid bus type '{disk.bus}' for floppy disk")
-    if not floppy and disk.bus == "fdc" and disk.device == "disk":
-        raise InternalError("Invalid bus type 'fdc' for disk")
-
-
-def source_name(disk: Disk) -> str:
-    """What messages call a disk's source."""
-    source = disk.source
-    return str(next((v for n in ("file", "dev", "dir", "name", "path") if (v := getattr(source, n, None))), ""))
-
-
-def check_address(disk: Disk) -> None:
-    """Raise for addresses of another kind of bus."""
-    address = disk.address
-    if address is None or disk.bus is None:
-        return
-    if disk.bus in FIXED and not isinstance(address, DriveAddress):
-        raise ConfigUnsupported(
-            f"Invalid address type '{address.type}' for the disk '{disk.target}' with the bus type '{disk.bus}'"
-        )
-    if disk.bus == "usb" and address.type != "usb":
-        raise InternalError("unexpected address type for usb disk")
-    if disk.bus == "virtio" and not isinstance(address, PciAddress | MmioAddress | CcwAddress):
-        raise ConfigUnsupported(f"virtio disk cannot have an address of type '{address.type}'")
-
-
-def check_secrets(disk: Disk) -> None:
-    """Credentials and keys belong to the source, or as of old to the disk, but not to both."""
-    source = disk.source
-    if disk.auth and source is not None and source.auth:
-        raise ConfigUnsupported("an <auth> definition already found for disk source")
-    if disk.encryption and source is not None and source.encryption:
-        raise ConfigUnsupported("an <encryption> definition already found for disk source")
-    auth = disk.auth or (source.auth if source is not None else None)
-    if auth is not None:
-        check_auth(auth, source.protocol if isinstance(source, NetworkSource) else "")
-    for encryption in (disk.encryption, source.encryption if source is not None else None):
-        if encryption is not None:
-            check_encryption(encryption)
-            check_engine(encryption, source)
-
-
-def check_auth(auth: Auth, protocol: str) -> None:
-    """The secret must be of the kind that the protocol uses."""
-    if auth.secret_type not in ("ceph", "iscsi", "volume", "tls", "vtpm"):
-        raise ConfigUnsupported(f"unknown secret type '{auth.secret_type or '<null>'}'")
-    wanted = {"rbd": "ceph", "iscsi": "iscsi"}.get(protocol)
-    if wanted and auth.secret_type != wanted:
-        raise ConfigUnsupported(f"invalid secret type '{auth.secret_type}'")
-
-
-def check_engine(encryption: Encryption, source: object) -> None:
-    """Who can decrypt what."""
-    if encryption.engine == "librbd":
-        if not isinstance(source, NetworkSource) or source.protocol != "rbd":
-            raise ConfigUnsupported("librbd encryption is supported only with RBD backed disks")
-    elif encryption.format in ("luks2", "luks-any"):
-        text = f"{encryption.format} is currently not supported by the qemu encryption engine"
-        raise ConfigUnsupported(text)
-
-
-def check_encryption(encryption: Encryption) -> None:
-    """A disk is opened, not made: how to make it has no place here."""
-    if encryption.format in ("default", "qcow"):
-        raise ConfigUnsupported("old qcow/qcow2 encryption is not supported")
-    if encryption.cipher is not None:
-        raise ConfigUnsupported("supplying <cipher> for domain disk definition is unnecessary")
-    if encryption.ivgen is not None:
-        raise ConfigUnsupported("supplying <ivgen> for domain disk definition is unnecessary")
 
 
 def check(domain: Domain, caps: Capabilities) -> None:
