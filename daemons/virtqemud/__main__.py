@@ -3,13 +3,12 @@
 import splitvirt.daemon.lean  # noqa: F401, I001 (before anything loads asyncio)
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 from splitvirt.api.hypervisor import Hypervisor
 from splitvirt.daemon.config import Config
 from splitvirt.daemon.main import Driver, Service
 from splitvirt.daemon.main import main as run
-from splitvirt.daemon.neighbour import Neighbour
+from splitvirt.daemon.neighbour import network_daemon
 from splitvirt.host.paths import Layout
 
 
@@ -17,7 +16,7 @@ async def open_driver(layout: Layout, config: Config) -> Driver:
     """The driver, with the neighbours that its guests use."""
     from virtqemud.driver import QemuDriver
 
-    networks: Any = Neighbour("network", layout.socket("virtnetworkd"), f"network:///{layout.mode}")
+    networks = network_daemon(layout.socket("virtnetworkd"), layout.mode)
     driver = QemuDriver(layout, config, networks=networks)
     await driver.open()
     return driver

@@ -175,4 +175,5 @@ def _root(contract: Any) -> type:
             self._remote.bus.close()
             await self._remote.bus.closed()
 
-    return type(f"Bus{contract.__name__}", (stand_in(contract, contract),), {"close": close})
+    members = {"close": close, "connected": property(lambda self: self._remote.bus.connected)}
+    return type(f"Bus{contract.__name__}", (stand_in(contract, contract),), members)
