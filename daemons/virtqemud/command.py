@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from splitvirt.api.constants import VIR_FROM_STORAGE
-from splitvirt.api.errors import ConfigUnsupported, InvalidArg
+from splitvirt.api.errors import ConfigUnsupported, InternalError, InvalidArg
 from splitvirt.xml.devices.hostdev import ScsiHostdev
 from splitvirt.xml.domain import Domain
 from virtqemud.context import Context
@@ -19,6 +19,7 @@ from virtqemud.devices.controller import controllers, globals_of_root
 from virtqemud.devices.crypto import crypto
 from virtqemud.devices.disk import disk, floppy_controller
 from virtqemud.devices.filesystem import filesystem
+from virtqemud.devices.graphics import check as check_screens
 from virtqemud.devices.graphics import environment as window
 from virtqemud.devices.graphics import graphics
 from virtqemud.devices.hostdev import hostdev, scsi_backend
@@ -77,6 +78,7 @@ def build(domain: Domain, ctx: Context) -> Command:
     needs = Parts()
     storage = Storage(ctx)  # first: where a secret or pool is missing, nothing else matters
     board.check(ctx)
+    check_screens(ctx)
     cpu.check(ctx)
     memory.check(ctx)
     for part in sequence(ctx, storage):
@@ -240,10 +242,13 @@ def check_descriptors(ctx: Context) -> None:
 def plain_interfaces(domain: Domain) -> None:
     """What libvirt does before it prints a command line: every interface becomes a plain tap.
 
-    Kept are model, MAC and script; addresses are to be assigned anew.
+    Kept are model, MAC and script; addresses are to be assigned anew. Raises InternalError, as libvirt does, for a
+    passed-through device that has no model.
     """
     from splitvirt.xml.devices.interface import Interface
 
+    if any(d.model is None for d in domain.devices.interfaces):
+        raise InternalError("argument key 'driver' must not have null value")
     domain.devices.interfaces = [
         Interface(type="ethernet", mac=d.mac, model=d.model, script=d.script) for d in domain.devices.interfaces
     ]

@@ -25,14 +25,14 @@ class Settings:
     vnc_listen: str = "127.0.0.1"
     vnc_tls: bool = False
     vnc_tls_verify: bool = False
-    vnc_tls_dir: str = "/etc/pki/libvirt-vnc"
+    vnc_tls_dir: str = "/etc/pki/qemu"
     vnc_password: str | None = None
     vnc_sasl: bool = False
     vnc_allow_host_audio: bool = False
     vnc_auto_unix_socket: bool = False
     spice_listen: str = "127.0.0.1"
     spice_tls: bool = False
-    spice_tls_dir: str = "/etc/pki/libvirt-spice"
+    spice_tls_dir: str = "/etc/pki/qemu"
     spice_password: str | None = None
     spice_sasl: bool = False
     spice_auto_unix_socket: bool = False

@@ -106,15 +106,16 @@ def websocket(dev: Graphics) -> int | None:
 
 def spice(dev: Graphics, ctx: Context) -> Parts:
     parts, settings = Parts(), ctx.settings
-    secure = settings.spice_tls
+    tls = ports(dev, ctx)[1] > 0 and listen(dev).type in ("address", "network")
+    check_encryption(dev, ctx, tls)
     values: list[str] = [spice_place(dev, ctx, parts)]
     ticket = dev.passwd is None and not settings.spice_password
     mouse = None if dev.mouse_mode is None else dev.mouse_mode == "client"
     values.append(options(
         sasl=True if settings.spice_sasl else None, agent_mouse=mouse, disable_ticketing=True if ticket else None,
-        x509_dir=settings.spice_tls_dir if secure else None,
+        x509_dir=settings.spice_tls_dir if tls else None,
     ))  # fmt: skip
-    values += channels(dev, secure)
+    values += channels(dev)
     values.append(options(
         image_compression=dev.image, jpeg_wan_compression=dev.jpeg, zlib_glz_wan_compression=dev.zlib,
         playback_compression=dev.playback, streaming_video=dev.streaming,
@@ -131,7 +132,7 @@ def spice(dev: Graphics, ctx: Context) -> Parts:
 
 
 def spice_place(dev: Graphics, ctx: Context, parts: Parts) -> str:
-    """Where spice listens. Raises ConfigUnsupported for a TLS port where TLS is off."""
+    """Where spice listens."""
     at = listen(dev)
     if at.type == "socket":
         path = at.socket or f"{ctx.folder}/spice.sock"
@@ -140,8 +141,6 @@ def spice_place(dev: Graphics, ctx: Context, parts: Parts) -> str:
     if at.type == "none":
         return "port=0"
     port, tls = ports(dev, ctx)
-    if tls > 0 and not ctx.settings.spice_tls:
-        raise ConfigUnsupported("spice TLS port set in XML configuration, but TLS is disabled in qemu.conf")
     return options(
         port=port if port > 0 or tls <= 0 else None, tls_port=tls if tls > 0 else None,
         addr=at.address or ctx.settings.spice_listen,
@@ -163,15 +162,31 @@ def ports(dev: Graphics, ctx: Context) -> tuple[int, int]:
     return port, tls
 
 
-def channels(dev: Graphics, secure: bool) -> list[str]:
+def check_encryption(dev: Graphics, ctx: Context, tls: bool) -> None:
+    """Raise ConfigUnsupported at a start that needs encryption where it is off."""
+    if ctx.native or ctx.settings.spice_tls:
+        return
+    if tls:
+        raise ConfigUnsupported("Auto allocation of spice TLS port requested but spice TLS is disabled in qemu.conf")
+    if dev.default_mode == "secure":
+        raise ConfigUnsupported(
+            "spice defaultMode secure requested in XML configuration, but TLS is disabled in qemu.conf"
+        )
+    if any(channel.mode == "secure" for channel in dev.channels):
+        raise ConfigUnsupported("spice secure channels set in XML configuration, but TLS is disabled in qemu.conf")
+
+
+def check(ctx: Context) -> None:
+    """Raise ConfigUnsupported for more screens, or places to listen at, than QEMU has."""
+    screens = ctx.domain.devices.graphics
+    if len({s.type for s in screens}) < len(screens):
+        raise ConfigUnsupported("only 1 graphics device of each type (sdl, vnc, spice, headless, dbus) is supported")
+    if any(len(s.listens) > 1 for s in screens):
+        raise ConfigUnsupported("QEMU does not support multiple listens for one graphics device.")
+
+
+def channels(dev: Graphics) -> list[str]:
     """Which channels must, and which must not, be encrypted."""
     words = {"secure": "tls-channel", "insecure": "plaintext-channel"}
     wanted = [("default", dev.default_mode or "any")] + [(c.name, c.mode) for c in dev.channels]
-    for name, mode in wanted:
-        if mode == "secure" and not secure:
-            raise ConfigUnsupported(
-                "spice defaultMode secure requested in XML configuration, but TLS is disabled in qemu.conf"
-                if name == "default"
-                else "spice secure channels set in XML configuration, but TLS is disabled in qemu.conf"
-            )
     return [f"{words[mode]}={name}" for name, mode in wanted if mode in words]

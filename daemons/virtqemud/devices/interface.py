@@ -15,11 +15,21 @@ FIRST_FD = 25
 
 
 def interface(dev: Interface, ctx: Context, bootindex: int | None = None) -> Parts:
-    """The connection on the host and the card. A passed-through device (type hostdev) is `hostdev`'s."""
+    """The connection on the host and the card, or a function of a card of the host."""
     parts, id = Parts(), f"host{dev.alias}"
+    if dev.type == "hostdev":
+        parts.json("-device", passed(dev, ctx, bootindex))
+        return parts
     parts.json("-netdev", connection(dev, ctx, parts) | {"id": id})
     parts.json("-device", card(dev, ctx, id, bootindex))
     return parts
+
+
+def passed(dev: Interface, ctx: Context, bootindex: int | None) -> dict[str, Any]:
+    """`-device` of a PCI function, through VFIO."""
+    value = {"driver": "vfio-pci", "host": str(dev.host_address), "id": dev.alias, "bootindex": bootindex}
+    pair = dev.teaming_persistent if dev.teaming_type == "transient" else None
+    return value | {"failover_pair_id": pair} | place(dev, ctx) | rom(dev)
 
 
 def connection(dev: Interface, ctx: Context, parts: Parts) -> dict[str, Any]:

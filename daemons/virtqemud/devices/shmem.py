@@ -1,6 +1,6 @@
 """Shared memory devices as QEMU arguments."""
 
-from splitvirt.api.errors import ConfigUnsupported
+from splitvirt.api.errors import ConfigUnsupported, XMLError
 from splitvirt.xml.devices.shmem import Shmem
 from virtqemud.context import Context
 from virtqemud.devices.properties import device
@@ -12,6 +12,10 @@ DEFAULT_SIZE = 4 << 20  # bytes, where none is given
 def shmem(dev: Shmem, ctx: Context) -> Parts:
     """The memory, or the socket of the server that has it, and the device."""
     parts = Parts()
+    if dev.size is not None and dev.size & (dev.size - 1):
+        raise XMLError("shmem size must be a power of two")
+    if dev.size is not None and dev.size < 1 << 20:
+        raise XMLError("shmem size must be at least 1 MiB (1024 KiB)")
     master = {"master": "on", "peer": "off"}.get(dev.role or "")
     if dev.model == "ivshmem-plain":
         memory = f"shmmem-{dev.alias}"

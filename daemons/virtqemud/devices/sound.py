@@ -1,5 +1,6 @@
 """Sound cards as QEMU arguments."""
 
+from splitvirt.api.errors import ConfigUnsupported
 from splitvirt.xml.devices.sound import Codec, Sound
 from virtqemud.context import Context
 from virtqemud.devices.audio import backend
@@ -21,6 +22,8 @@ def sound(dev: Sound, ctx: Context) -> Parts:
         if ctx.native:  # libvirt prints what QEMU 7.2 no longer takes
             parts.add("-soundhw", "pcspk")
         return parts
+    if dev.model not in DRIVERS:
+        raise ConfigUnsupported(f"sound card model '{dev.model}' is not supported by qemu")
     if dev.model in ("ich6", "ich9"):
         device(parts, DRIVERS[dev.model], dev, ctx)
         for i, codec in enumerate(dev.codecs or [Codec(type="duplex")]):

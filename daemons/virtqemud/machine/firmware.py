@@ -15,7 +15,7 @@ from virtqemud.parts import Parts
 
 @dataclass
 class Firmware:
-    """What boots: `code` in flash (or a ROM), variables in `nvram`, which the driver makes from `template` when missing."""
+    """What boots: `code` in flash (or a ROM); variables in `nvram`, which the driver makes from `template`."""
 
     code: str = ""
     rom: bool = False

@@ -154,3 +154,13 @@ def test_transient_disk_is_refused_at_a_start_not_written_to() -> None:
     )
     with pytest.raises(VirtError, match="transient disk not supported"):
         command(document, native=False)
+
+
+def test_function_of_a_card_of_the_host() -> None:
+    document = guest(
+        "<interface type='hostdev' managed='yes'><mac address='52:54:00:01:02:03'/><source>"
+        "<address type='pci' domain='0' bus='0x65' slot='1' function='2'/></source>"
+        "<teaming type='transient' persistent='ua-n'/></interface>"
+    )
+    made = devices(document)["net0"]
+    assert (made["driver"], made["host"], made["failover_pair_id"]) == ("vfio-pci", "0000:65:01.2", "ua-n")
