@@ -27,7 +27,7 @@ def check(domain: Domain, caps: Capabilities) -> None:
 
 def check_target(disk: Disk) -> None:
     """A disk must have a target name of a kind that fits its bus."""
-    if disk.source is None and disk.device not in ("cdrom", "floppy"):
+    if disk.empty and disk.device not in ("cdrom", "floppy"):
         target = f" {disk.target}" if disk.target else ""
         raise VirtError(c.VIR_ERR_NO_SOURCE, c.VIR_FROM_DOMAIN, f"missing source information for device{target}")
     if not disk.target:
