@@ -9,8 +9,7 @@ from virtqemud.parts import Parts
 def watchdog(dev: Watchdog, ctx: Context) -> Parts:
     """The device; what it does is `action`'s."""
     parts = Parts()
-    if dev.model != "itco":
-        device(parts, dev.model, dev, ctx)
+    device(parts, dev.model, dev, ctx)
     return parts
 
 

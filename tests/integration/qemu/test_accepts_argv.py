@@ -34,7 +34,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with what the guests refer to."""
     made = tmp_path_factory.mktemp("a")
     (made / "raw.img").write_bytes(bytes(1 << 20))
-    (made / "kernel").write_bytes(bytes(1 << 20))
+    kernel = bytearray(1 << 20)
+    kernel[0x1F1], kernel[0x202:0x208] = 4, b"HdrS\x0f\x02"  # as much of a Linux kernel as QEMU looks at
+    (made / "kernel").write_bytes(kernel)
     (made / "share").mkdir()
     base = ["qemu-img", "create", "-q", "-f", "qcow2", "-b", "raw.img", "-F", "raw", "top.qcow2"]
     subprocess.run(base, cwd=made, check=True, timeout=30)
