@@ -158,7 +158,7 @@ class Leases(NetworkPorts):
         taker, uuid = lease.taker, lease.held.uuid
         caller = current_caller()
         if caller is not None:
-            caller.on_close(lambda: self._gone(uuid))
+            caller.on_close(lambda: self._gone(uuid) if lease.taker is taker else None)
         if taker.pid and taker.pid != os.getpid():
             lease.process = Held.open(taker.pid, taker.start_time or None)
             if lease.process is None:
@@ -173,6 +173,23 @@ class Leases(NetworkPorts):
         if lease is None or (caller is not None and not mine_or_managed(caller, lease)):
             raise NoNetworkPort(f"no port with UUID {uuid} is lent to you")
         self._gone(lease.held.uuid)
+
+    async def hand_over(self, uuid: str, pid: int) -> None:
+        lease = self.lent.get(parsed(uuid))
+        caller = current_caller()
+        if lease is None or (caller is not None and not mine_or_managed(caller, lease)):
+            raise NoNetworkPort(f"no port with UUID {uuid} is lent to you")
+        process = Held.open(pid)
+        if process is None:
+            raise OperationInvalid(f"process {pid} has ended", domain=VIR_FROM_NETWORK)
+        if caller is not None and caller.identity.uid not in (0, os.stat(f"/proc/{pid}").st_uid):
+            process.close()
+            raise OperationDenied(f"process {pid} is another user's", domain=VIR_FROM_NETWORK)
+        if lease.process is not None:
+            lease.process.close()
+        lease.process, lease.taker = process, Identity(lease.taker.uid, lease.taker.gid, pid, process.started)
+        process.on_end(lambda: self._gone(lease.held.uuid))
+        self._save()
 
     async def holdings(self) -> list[Holding]:
         caller = current_caller()

@@ -14,7 +14,7 @@ from .job import JobLock
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from splitvirt.host.pidfd import Held
 
@@ -65,6 +65,8 @@ class DomainBase(Domain):
         self._finishing: asyncio.Future[None] | None = None
         self.undo: list[Callable[[], object]] = []
         """What is to be given back when the guest ends, in reverse order."""
+        self.hand_over: list[Callable[[int], Awaitable[None]]] = []
+        """What is to be bound to QEMU's process once there is one: it outlives this daemon as the guest does."""
 
     def __repr__(self) -> str:
         return f"<guest {self.name!r} {self.uuid}>"

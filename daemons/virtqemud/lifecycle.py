@@ -88,6 +88,8 @@ class Lifecycle(DomainBase):
             self.record()
         await guest.greet()
         guest.process.on_end(self.noticed)
+        while self.hand_over:
+            await self.hand_over.pop()(guest.process.pid)
 
     async def _boot(self, live: DomainXML, flags: int) -> None:
         guest = self.running()

@@ -66,6 +66,7 @@ async def _from_network(res: Resources, card: Interface) -> Tap:
     res.own(*lent.fds)
     card.target_dev, card.portid = lent.device, lent.uuid
     res.guest.undo.append(lambda: _give_back(ports, lent.uuid))
+    res.guest.hand_over.append(lambda pid: ports.hand_over(lent.uuid, pid))
     return Tap(lent.fds, _vhost(res, card))
 
 

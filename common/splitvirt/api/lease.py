@@ -54,6 +54,14 @@ class NetworkPorts:
     async def release(self, uuid: Str) -> None:
         """Give a port back. Raises NoNetworkPort when the caller holds none of that UUID."""
 
+    @call("org.splitvirt.NetworkPort1.HandOver", rpc=0, acl="none", dbus="HandOver")
+    async def hand_over(self, uuid: Str, pid: I64) -> None:
+        """Bind a port to another process of its taker's (a guest's), whose end gives it back from then on.
+
+        So a daemon that took it may go and come again. Raises NoNetworkPort as Release does, OperationInvalid when the
+        process is gone, OperationDenied when it is another user's.
+        """
+
     @call("org.splitvirt.NetworkPort1.List", rpc=0, acl="none", dbus="List")
     async def holdings(self) -> list[Holding]:
         """Who holds what: everything for those who may manage networks, for others their own."""
