@@ -35,7 +35,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("a")
     (made / "raw.img").write_bytes(bytes(1 << 20))
     kernel = bytearray(1 << 20)
-    kernel[0x1F1], kernel[0x202:0x208] = 4, b"HdrS\x0f\x02"  # as much of a Linux kernel as QEMU looks at
+    kernel[0x1F1], kernel[0x202:0x208] = 4, b"HdrS\x0f\x02"  # as much of a Linux kernel as QEMU looks at:
+    kernel[0x22C:0x230] = b"\xff\xff\xff\x37"  # where its initrd may end
     (made / "kernel").write_bytes(kernel)
     (made / "share").mkdir()
     base = ["qemu-img", "create", "-q", "-f", "qcow2", "-b", "raw.img", "-F", "raw", "top.qcow2"]
