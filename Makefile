@@ -1,4 +1,4 @@
-.PHONY: setup demo test test-fast test-long bench clean
+.PHONY: setup demo test test-fast test-long bench install clean
 PYTHON = .venv/bin/python
 PYTEST = $(PYTHON) -m pytest
 
@@ -18,6 +18,10 @@ test-long: setup
 
 bench: setup
 	cd tests && ../$(PYTHON) -m bench ../docs/bench
+
+# Units, sockets, bus activation, polkit actions; as root. See packaging/install.sh for its options.
+install:
+	packaging/install.sh
 
 clean:
 	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache
