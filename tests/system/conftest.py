@@ -13,9 +13,11 @@ def host(request: pytest.FixtureRequest) -> Iterator[Container]:
     with container(f"test-{os.getpid()}-{request.param}", request.param) as made:
         made.shell("useradd -m alice; useradd -m bob; usermod -aG libvirt bob")
         made.write("/srv/demo.xml", DEMO)
+        made.write("/srv/online.xml", DEMO.replace("demo", "online").replace("<devices>", f"<devices>{CARD}"))
         yield made
 
 
+CARD = "<interface type='network'><source network='default'/><model type='virtio'/></interface>"
 DEMO = """<domain type='qemu'>
   <name>demo</name>
   <memory unit='MiB'>48</memory>

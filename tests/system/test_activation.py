@@ -68,6 +68,27 @@ def test_a_guest_outlives_restart_and_crash_of_its_daemon(host: Container) -> No
         host.run(*virsh, "undefine", "demo")
 
 
+def test_a_guest_on_a_network_stays_online_while_daemons_come_and_go(host: Container) -> None:
+    virsh = ("virsh", "-c", "qemu:///system")
+    host.ok(*virsh, "net-start", "default")
+    try:
+        host.ok(*virsh, "create", "/srv/online.xml")
+        plugged = host.ok("bridge", "link").split(":")[1].strip()
+        host.ok("systemctl", "restart", "virtqemud.service", "virtnetworkd.service")
+        host.ok("systemctl", "kill", "--signal=KILL", "--kill-who=main", "virtqemud.service", "virtnetworkd.service")
+        assert host.ok(*virsh, "domstate", "online").strip() == "running"
+        assert re.search(r"default +active", host.ok(*virsh, "net-list"))
+        assert f" {plugged}: " in host.ok("bridge", "link")
+        host.ok(*virsh, "destroy", "online")
+        deadline = time.monotonic() + 10
+        while host.ok("bridge", "link") and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert not host.ok("bridge", "link"), "the guest's tap is left over"
+    finally:
+        host.run(*virsh, "destroy", "online")
+        host.run(*virsh, "net-destroy", "default")
+
+
 def test_it_leaves_when_idle_and_comes_back(host: Container) -> None:
     stop(host, "virtqemud")
     host.ok("virsh", "-c", "qemu:///system", "list")
