@@ -8,6 +8,7 @@ from splitvirt.api.errors import ConfigUnsupported, XMLDetail, XMLError
 from splitvirt.xml.devices.device import Device
 from splitvirt.xml.domain import Domain
 from splitvirt.xml.os import Loader, Nvram, Os
+from splitvirt.xml.sysinfo import SmbiosInfo
 from virtqemud.capabilities import Capabilities
 
 EMULATORS = {"x86_64": "qemu-system-x86_64", "i686": "qemu-system-i386"}
@@ -43,7 +44,8 @@ def emulator(domain: Domain) -> str:
 
 def defaults(domain: Domain, caps: Capabilities, nvram: str = "/var/lib/libvirt/qemu/nvram") -> None:
     """Fill in what of the platform was left open; `nvram` is the folder of the guests' own firmware variables."""
-    domain.uuid = domain.uuid or str(uuid4())
+    given = [info.system.get("uuid") for info in domain.sysinfo if isinstance(info, SmbiosInfo) and info.system]
+    domain.uuid = domain.uuid or next((uuid for uuid in given if uuid), None) or str(uuid4())
     if domain.genid_wanted and not domain.genid:
         domain.genid = str(uuid4())
     system = domain.os
