@@ -70,10 +70,8 @@ def usb_disabled(domain: Domain) -> bool:
 
 
 def check_usb_set(domain: Domain) -> None:
-    """USB may be switched off, and then nothing may want it; companions need their master."""
+    """Companions need their master."""
     usb = [c for c in domain.devices.controllers if isinstance(c, UsbController)]
-    if usb_disabled(domain) and len(usb) > 1:
-        raise XMLDetail("Can't add another USB controller: USB is disabled for this domain")
     masters = {c.index for c in usb if c.master is None}
     if any(c.master is not None and c.index not in masters for c in usb):
         raise XMLDetail("No master USB controller specified")

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from splitvirt.api.errors import XMLError
+from splitvirt.api.errors import XMLDetail, XMLError
 from splitvirt.xml.address import CcidAddress, DriveAddress, VirtioSerialAddress
 from splitvirt.xml.devices.channel import Channel
 from splitvirt.xml.devices.console import Console
@@ -45,13 +45,14 @@ def sort(domain: Domain) -> None:
     """Controllers of a type by number, an EHCI controller before its companions; types stay where they are."""
     ordered: list[AnyController] = []
     for new in domain.devices.controllers:
-        later = [i for i, other in enumerate(ordered) if other.type == new.type and rank(other) > rank(new)]
+        known = new.index is not None
+        later = [i for i, o in enumerate(ordered) if known and o.type == new.type and rank(o) > rank(new)]
         ordered.insert(later[0] if later else len(ordered), new)
     domain.devices.controllers = ordered
 
 
 def rank(controller: AnyController) -> tuple[int, bool]:
-    """Those without a number first."""
+    """Those without a number stay before what follows."""
     if controller.index is None:
         return -1, False
     return controller.index, getattr(controller, "master", None) is not None
@@ -70,6 +71,9 @@ def number(domain: Domain, caps: Capabilities) -> None:
     for controller in domain.devices.controllers:
         if isinstance(controller, UsbController) and controller.master is None and controller.model in STARTPORT:
             controller.master = STARTPORT[controller.model]
+    usb = [c for c in domain.devices.controllers if isinstance(c, UsbController)]
+    if len(usb) > 1 and any(c.model == "none" for c in usb):
+        raise XMLDetail("Can't add another USB controller: USB is disabled for this domain")
     sort(domain)
     for controller in domain.devices.controllers:
         if controller.index is None:

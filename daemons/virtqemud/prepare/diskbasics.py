@@ -1,11 +1,11 @@
 """Checks of disks that come before addresses are given out: source, target, bus, kind of address, secrets."""
 
 from splitvirt.api import constants as c
-from splitvirt.api.errors import ConfigUnsupported, InternalError, VirtError, XMLError
+from splitvirt.api.errors import ConfigUnsupported, InternalError, VirtError, XMLDetail, XMLError
 from splitvirt.xml.address import CcwAddress, DriveAddress, MmioAddress, PciAddress
 from splitvirt.xml.devices.disk import Disk
 from splitvirt.xml.devices.encryption import Encryption
-from splitvirt.xml.devices.source import Auth, NetworkSource
+from splitvirt.xml.devices.source import Auth, NetworkSource, VolumeSource
 from splitvirt.xml.domain import Domain
 from virtqemud.capabilities import Capabilities
 
@@ -13,6 +13,8 @@ from .drives import index_of
 
 FIXED = {"ide", "scsi", "sata", "fdc"}
 """Buses on which a disk has a drive address."""
+
+WITH_PASSWORDS = ("rbd", "iscsi", "http", "https", "ftp", "ftps", "ssh")
 
 
 def check(domain: Domain, caps: Capabilities) -> None:
@@ -23,6 +25,10 @@ def check(domain: Domain, caps: Capabilities) -> None:
             raise XMLError(f"Unknown disk name '{disk.target}' and no address specified")
         check_address(disk)
         check_secrets(disk)
+        models = [label.model for label in disk.source.seclabels] if disk.source is not None else []
+        for model in models:
+            if models.count(model) > 1:
+                raise XMLDetail(f"seclabel for model {model} is already provided")
 
 
 def check_target(disk: Disk) -> None:
@@ -30,7 +36,7 @@ def check_target(disk: Disk) -> None:
     if disk.empty and disk.device not in ("cdrom", "floppy"):
         target = f" {disk.target}" if disk.target else ""
         raise VirtError(c.VIR_ERR_NO_SOURCE, c.VIR_FROM_DOMAIN, f"missing source information for device{target}")
-    if not disk.target:
+    if disk.target is None:
         named = source_name(disk)
         message = f"missing target information for device {named}" if named else "missing target information for device"
         raise VirtError(c.VIR_ERR_NO_TARGET, c.VIR_FROM_DOMAIN, message)
@@ -46,6 +52,8 @@ def check_target(disk: Disk) -> None:
 def source_name(disk: Disk) -> str:
     """What messages call a disk's source."""
     source = disk.source
+    if isinstance(source, VolumeSource):
+        return f"pool = '{source.pool}', volume = '{source.volume}'"
     return str(next((v for n in ("file", "dev", "dir", "name", "path") if (v := getattr(source, n, None))), ""))
 
 
@@ -72,8 +80,8 @@ def check_secrets(disk: Disk) -> None:
     if disk.encryption and source is not None and source.encryption:
         raise ConfigUnsupported("an <encryption> definition already found for disk source")
     auth = disk.auth or (source.auth if source is not None else None)
-    if auth is not None:
-        check_auth(auth, source.protocol if isinstance(source, NetworkSource) else "")
+    if auth is not None and isinstance(source, NetworkSource):
+        check_auth(auth, source.protocol)
     for encryption in (disk.encryption, source.encryption if source is not None else None):
         if encryption is not None:
             check_encryption(encryption)
@@ -82,6 +90,8 @@ def check_secrets(disk: Disk) -> None:
 
 def check_auth(auth: Auth, protocol: str) -> None:
     """The secret must be of the kind that the protocol uses."""
+    if protocol not in WITH_PASSWORDS:
+        raise ConfigUnsupported(f"authentication is not supported for protocol '{protocol}'")
     if auth.secret_type not in ("ceph", "iscsi", "volume", "tls", "vtpm"):
         raise ConfigUnsupported(f"unknown secret type '{auth.secret_type or '<null>'}'")
     wanted = {"rbd": "ceph", "iscsi": "iscsi"}.get(protocol)

@@ -122,6 +122,8 @@ def check_lun(disk: Disk) -> None:
 
 def check_driver(disk: Disk, driver: DiskDriver) -> None:
     """Options that need a bus or each other."""
+    if driver.metadata_cache and driver.metadata_cache.max_size and driver.type != "qcow2":
+        raise ConfigUnsupported("metadata cache max size control is supported only with qcow2 images")
     if driver.name != "qemu":
         raise ConfigUnsupported(f"unsupported driver name '{driver.name}' for disk '{disk.target}'")
     if driver.io == "native" and driver.cache not in ("none", "directsync"):
@@ -175,9 +177,7 @@ def check_formats(disk: Disk) -> None:
     check_format(disk.driver.type if disk.driver else None, disk.type or "", writable=not disk.readonly)
     below = disk.backing
     while isinstance(below, BackingStore) and below.type is not None:
-        if below.format is None:
-            raise XMLError("missing disk backing store format")
-        check_format(below.format.type, below.type, writable=False)
+        check_format(below.format.type if below.format else None, below.type, writable=False)
         below = below.backing
 
 
@@ -232,7 +232,7 @@ def check_drive(disk: Disk, domain: Domain) -> None:
         return
     controller, bus, target, _ = address.place
     if disk.bus == "scsi":
-        check_scsi(disk, address, domain)
+        check_scsi(address, domain)
     elif disk.bus == "ide" and not is_i440fx(domain):
         raise ConfigUnsupported("IDE controllers are unsupported for this QEMU binary or machine type")
     elif disk.bus in ("ide", "fdc"):
@@ -248,7 +248,7 @@ def check_drive(disk: Disk, domain: Domain) -> None:
         raise ConfigUnsupported(f"{'bus' if bus else 'target'} must be 0 for sata controller")
 
 
-def check_scsi(disk: Disk, address: DriveAddress, domain: Domain) -> None:
+def check_scsi(address: DriveAddress, domain: Domain) -> None:
     """Only virtio-scsi has targets."""
     if address.bus:
         raise InternalError("SCSI controller only supports 1 bus")

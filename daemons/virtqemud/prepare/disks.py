@@ -16,9 +16,9 @@ PORTS = {
 
 def defaults(domain: Domain, caps: Capabilities) -> None:
     """Fill in each disk's bus, driver and server ports, and sort the disks as libvirt does."""
+    sort(domain)
     for disk in domain.devices.disks:
         fill(disk)
-    sort(domain)
 
 
 def fill(disk: Disk) -> None:
@@ -36,7 +36,8 @@ def fill(disk: Disk) -> None:
     if disk.type == "vhostuser" and disk.snapshot is None:
         disk.snapshot = "no"
     driver = disk.driver = disk.driver or DiskDriver()
-    driver.name = driver.name or "qemu"
+    if driver.name is None:
+        driver.name = "qemu"
     if driver.type in (None, "none"):
         driver.type = None if disk.type == "volume" else "raw"
     each: Storage | None = disk
@@ -64,7 +65,7 @@ def servers(storage: Storage) -> None:
     if source.protocol == "iscsi" and source.name and "/" not in source.name:
         source.name += "/0"
     for host in source.hosts:
-        if host.transport in (None, "tcp") and host.port is None:
+        if host.transport in (None, "tcp") and not host.port:
             host.port = PORTS.get(source.protocol)
 
 

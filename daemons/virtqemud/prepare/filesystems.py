@@ -12,8 +12,13 @@ def defaults(domain: Domain, caps: Capabilities) -> None:
     for filesystem in domain.devices.filesystems:
         if filesystem.type == "mount" and filesystem.accessmode is None and filesystem.socket is None:
             filesystem.accessmode = "passthrough"
+        driver = filesystem.driver
+        if driver is not None and driver.type is None:
+            driver.wrpolicy = None
         if not is_virtiofs(filesystem):
             filesystem.binary = None
+            if driver is not None:
+                driver.queue = None
         elif filesystem.binary is not None and (filesystem.binary.thread_pool or 0) < 0:
             filesystem.binary.thread_pool = None
 
@@ -53,7 +58,7 @@ def check_ends(filesystem: Filesystem) -> None:
     if source is None:
         text = f"missing source information for device {filesystem.target or ''}".rstrip()
         raise VirtError(c.VIR_ERR_NO_SOURCE, c.VIR_FROM_DOMAIN, text)
-    if filesystem.target is None:
+    if not filesystem.target:
         raise VirtError(c.VIR_ERR_NO_TARGET, c.VIR_FROM_DOMAIN, f"missing target information for device {source}")
 
 

@@ -16,6 +16,8 @@ from splitvirt.xml.devices.hostdev import (
 from splitvirt.xml.domain import Domain
 from virtqemud.capabilities import Capabilities
 
+from .diskchecks import check_scsi
+
 ISCSI_PORT = 3260
 
 
@@ -92,6 +94,8 @@ def check(domain: Domain, caps: Capabilities) -> None:
         check_mode(device)
         if isinstance(device, MdevHostdev):
             check_mdev(device, domain, caps)
+        elif isinstance(device, ScsiHostdev) and isinstance(device.address, DriveAddress):
+            check_scsi(device.address, domain)
 
 
 def check_mode(device: AnyHostdev) -> None:

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from splitvirt.api.errors import XMLError
 from splitvirt.xml.devices.source import Format, Storage, StorageType
-from splitvirt.xml.element import LIVE, Element, Unsigned, attr, child
+from splitvirt.xml.element import LIVE, Element, Node, Unsigned, attr, child
 
 
 class Chain(Element):
@@ -23,9 +24,17 @@ class BackingStore(Chain, Storage, tag="backingStore"):
     """One image; without a `type` it says that the chain ends here."""
 
     detected: bool = False
-    type: StorageType | None = attr(order=-2)
+    type: StorageType | None = attr(order=-2, wrong=lambda raw: XMLError(f"unknown storage source type '{raw}'"))
     index: Unsigned | None = attr(mode=LIVE, order=-2)
     format: Format | None = child(order=-2)
+
+    def check(self, node: Node) -> None:
+        if self.type is None:
+            self.format = self.backing = self.index = None
+        elif self.format is None:
+            raise XMLError("missing disk backing store format")
+        elif self.source is None:
+            raise XMLError("missing disk backing store source")
 
 
 class Mirror(Chain, Storage, tag="mirror"):

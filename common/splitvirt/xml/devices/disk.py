@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from splitvirt.api.errors import ConfigUnsupported, InternalError, XMLError
+from splitvirt.api.errors import ConfigUnsupported, XMLError
 from splitvirt.xml.devices.backingstore import BackingStore, Chain, Mirror
 from splitvirt.xml.devices.device import Device, VirtioOptions
 from splitvirt.xml.devices.encryption import Encryption
@@ -55,9 +55,9 @@ class DiskDriver(VirtioOptions, tag="driver", hide_empty=True):
 class Geometry(Element, tag="geometry"):
     """Cylinders, heads, sectors."""
 
-    cyls: Unsigned = attr(wrong=lambda raw: InternalError("invalid geometry settings (cyls)"))
-    heads: Unsigned = attr(wrong=lambda raw: InternalError("invalid geometry settings (heads)"))
-    secs: Unsigned = attr(wrong=lambda raw: InternalError("invalid geometry settings (secs)"))
+    cyls: Unsigned = attr(default=0)
+    heads: Unsigned = attr(default=0)
+    secs: Unsigned = attr(default=0)
     trans: Literal["none", "auto", "lba"] | None = attr()
 
 

@@ -1,9 +1,12 @@
 """`<encryption>`: how a disk or volume is encrypted, and which of libvirt's secrets opens it."""
 
+import re
 from typing import Literal
 
-from splitvirt.api.errors import XMLError
+from splitvirt.api.errors import ConfigUnsupported, XMLError
 from splitvirt.xml.element import Element, Node, Unsigned, attr, child, children
+
+UUID = re.compile(r"[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}")
 
 
 class Secret(Element, tag="secret"):
@@ -11,16 +14,23 @@ class Secret(Element, tag="secret"):
 
     type: Literal["passphrase"] = attr(
         missing=lambda: XMLError("unknown volume encryption secret type"),
-        wrong=lambda raw: XMLError(f"unknown volume encryption secret type {raw}"),
+        wrong=lambda raw: ConfigUnsupported(f"unknown volume encryption secret type {raw}"),
     )
     uuid: str | None = attr()
     usage: str | None = attr()
 
     def check(self, node: Node) -> None:
-        if self.uuid is None and self.usage is None:
-            raise XMLError("missing uuid or usage attribute in secret")
-        if self.uuid is not None and self.usage is not None:
-            raise XMLError("either uuid or usage expected in secret")
+        check_secret(self.uuid, self.usage)
+
+
+def check_secret(uuid: str | None, usage: str | None) -> None:
+    """A secret is named in one of two ways. Raises XMLError."""
+    if uuid is None and usage is None:
+        raise XMLError("missing secret uuid or usage attribute")
+    if uuid is not None and usage is not None:
+        raise XMLError("either secret uuid or usage expected")
+    if uuid is not None and not UUID.fullmatch(uuid):
+        raise XMLError(f"invalid secret uuid '{uuid}'")
 
 
 class Cipher(Element, tag="cipher"):
@@ -42,7 +52,10 @@ class InitialVector(Element, tag="ivgen"):
 class Encryption(Element, tag="encryption"):
     """The format and its secrets."""
 
-    format: Literal["default", "qcow", "luks", "luks2", "luks-any"] = attr()
+    format: Literal["default", "qcow", "luks", "luks2", "luks-any"] = attr(
+        missing=lambda: XMLError("unknown volume encryption format"),
+        wrong=lambda raw: ConfigUnsupported(f"unknown volume encryption format type {raw}"),
+    )
     engine: Literal["default", "qemu", "librbd"] | None = attr()
     secrets: list[Secret] = children()
     cipher: Cipher | None = child()

@@ -36,7 +36,7 @@ class FilesystemDriver(VirtioOptions, tag="driver", hide_empty=True):
     type: Literal["path", "handle", "loop", "nbd", "ploop", "virtiofs"] | None = attr()
     format: StorageFormat | None = attr()
     wrpolicy: Literal["immediate"] | None = attr()
-    queue: Unsigned64 | None = attr(omit=0)
+    queue: Unsigned64 | None = attr(omit=0, wrong=lambda raw: XMLError(f"cannot parse queue size '{raw}' for virtiofs"))
 
 
 class Binary(Element, tag="binary", hide_empty=True):
@@ -48,7 +48,9 @@ class Binary(Element, tag="binary", hide_empty=True):
     sandbox: Literal["namespace", "chroot"] | None = attr("sandbox/@mode")
     posix_lock: OnOff | None = attr("lock/@posix")
     flock: OnOff | None = attr("lock/@flock")
-    thread_pool: int | None = attr("thread_pool/@size")
+    thread_pool: int | None = attr(
+        "thread_pool/@size", wrong=lambda raw: XMLError(f"cannot parse thread pool size '{raw}' for virtiofs")
+    )
 
 
 class Filesystem(Device, tag="filesystem"):

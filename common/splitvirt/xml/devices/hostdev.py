@@ -5,6 +5,7 @@ from typing import Literal
 
 from splitvirt.api.errors import ConfigUnsupported, InternalError, XMLError
 from splitvirt.xml.devices.device import Device
+from splitvirt.xml.devices.encryption import UUID
 from splitvirt.xml.devices.source import Auth, Host, HostAddress, StartupPolicy
 from splitvirt.xml.devices.virtio import VirtioModel
 from splitvirt.xml.element import (
@@ -123,7 +124,10 @@ class ScsiHostHostdev(Hostdev, tag="hostdev", when=("type", "scsi_host")):
     type: str = attr(default="scsi_host", order=-4)
     model: VirtioModel | None = attr(order=-2)
     protocol: Literal["vhost"] = attr(
-        "source/@protocol", order=-1, missing=lambda: XMLError("Missing scsi_host subsystem protocol")
+        "source/@protocol",
+        order=-1,
+        missing=lambda: XMLError("Missing scsi_host subsystem protocol"),
+        wrong=lambda raw: ConfigUnsupported(f"Unknown scsi_host subsystem protocol '{raw}'"),
     )
     wwpn: str = attr("source/@wwpn", order=-1, missing=lambda: XMLError("missing vhost-scsi hostdev source wwpn"))
 
@@ -148,7 +152,7 @@ class MdevHostdev(Hostdev, tag="hostdev", when=("type", "mdev")):
 
     def check(self, node: Node) -> None:
         super().check(node)
-        if not re.fullmatch(r"[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}", self.uuid):
+        if not UUID.fullmatch(self.uuid):
             raise InternalError("Cannot parse uuid attribute of element <address>")
 
 

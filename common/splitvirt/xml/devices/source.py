@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from splitvirt.api.errors import ConfigUnsupported, InvalidArg, XMLError
 from splitvirt.xml.address import Pci
-from splitvirt.xml.devices.encryption import Encryption
+from splitvirt.xml.devices.encryption import Encryption, check_secret
 from splitvirt.xml.element import (
     LIVE,
     SECURE,
@@ -45,17 +45,16 @@ class Auth(Element, tag="auth"):
     secret_usage: str | None = attr("secret/@usage")
 
     def check(self, node: Node) -> None:
-        if self.secret_uuid is None and self.secret_usage is None:
-            raise XMLError("missing uuid or usage attribute in secret")
-        if self.secret_uuid is not None and self.secret_usage is not None:
-            raise XMLError("either uuid or usage expected in secret")
+        if node.find("secret") is None:
+            raise XMLError("Missing <secret> element in auth")
+        check_secret(self.secret_uuid, self.secret_usage)
 
 
 class Host(Element, tag="host"):
     """A server of a network disk."""
 
     name: str | None = attr()
-    port: Unsigned | None = attr(wrong=lambda raw: InvalidArg(f"failed to parse port number '{raw}'"))
+    port: Unsigned | None = attr(omit=0, wrong=lambda raw: InvalidArg(f"failed to parse port number '{raw}'"))
     transport: Literal["tcp", "unix", "rdma"] | None = attr(
         wrong=lambda raw: ConfigUnsupported(f"unknown protocol transport type '{raw}'")
     )
@@ -82,7 +81,7 @@ class Host(Element, tag="host"):
 class Cookie(Element, tag="cookie"):
     """One HTTP cookie."""
 
-    name: str = attr()
+    name: str = attr(missing=lambda: XMLError("missing cookie name"))
     value: str | None = text(".")
 
     def check(self, node: Node) -> None:
@@ -90,14 +89,21 @@ class Cookie(Element, tag="cookie"):
             raise XMLError(f"cookie name '{self.name}' contains invalid characters")
         if self.value is None:
             raise XMLError(f"missing value for cookie '{self.name}'")
+        if not re.fullmatch(r"\"?[!#$%&'()*+./0-9:>=<?@A-Z^_`\[\]a-z|~-]+\"?", self.value):
+            raise XMLError(f"value of cookie '{self.name}' contains invalid characters")
+
+
+def no_slice() -> XMLError:
+    """The error for a slice without bounds."""
+    return XMLError("missing offset or size attribute of slice")
 
 
 class Slice(Element, tag="slice"):
     """The part of the source that is the disk, in bytes."""
 
-    type: Literal["storage"] = attr()
-    offset: Unsigned64 = attr()
-    size: Unsigned64 = attr()
+    type: str = attr()
+    offset: Unsigned64 = attr(missing=no_slice)
+    size: Unsigned64 = attr(missing=no_slice)
 
 
 class SocketReconnect(Element, tag="reconnect"):
@@ -106,18 +112,29 @@ class SocketReconnect(Element, tag="reconnect"):
     enabled: YesNo = attr()
     timeout: Unsigned | None = attr()
 
+    def check(self, node: Node) -> None:
+        if not self.enabled:
+            self.timeout = None
+        elif self.timeout is None:
+            raise XMLError("Missing required attribute 'timeout' in element 'reconnect'")
+
 
 class Reservations(Element, tag="reservations"):
     """SCSI persistent reservations, through a helper of our own (managed) or at a socket."""
 
     managed: YesNo = attr()
-    type: Literal["unix"] | None = attr("source/@type")
+    type: Literal["unix"] | None = attr(
+        "source/@type", wrong=lambda raw: XMLError(f"unsupported connection type for <reservations/>: {raw}")
+    )
     path: str | None = attr("source/@path")
-    mode: Literal["client"] | None = attr("source/@mode")
+    mode: Literal["client"] | None = attr(
+        "source/@mode", wrong=lambda raw: XMLError(f"unsupported connection mode for <reservations/>: {raw}")
+    )
 
     def check(self, node: Node) -> None:
-        if not self.managed and self.type is None:
-            raise XMLError("missing connection type for <reservations/>")
+        for name, shown in (("type", "connection type"), ("path", "path"), ("mode", "connection mode")):
+            if not self.managed and getattr(self, name) is None:
+                raise XMLError(f"missing {shown} for <reservations/>")
 
 
 class Common(Element, tag="source", hide_empty=True):
@@ -145,7 +162,7 @@ class FileSource(Common):
 
     @property
     def empty(self) -> bool:
-        return self.file is None
+        return not self.file
 
 
 class BlockSource(Common):
@@ -155,7 +172,7 @@ class BlockSource(Common):
 
     @property
     def empty(self) -> bool:
-        return self.dev is None
+        return not self.dev
 
 
 class DirSource(Common):
@@ -165,7 +182,7 @@ class DirSource(Common):
 
     @property
     def empty(self) -> bool:
-        return self.dir is None
+        return not self.dir
 
 
 class VolumeSource(Common):
@@ -190,6 +207,11 @@ class VolumeSource(Common):
         return self.pool is None
 
 
+def no_number(raw: str) -> XMLError:
+    """The error for a read-ahead or timeout that is no number."""
+    return XMLError("invalid readahead size or timeout")
+
+
 class NetworkSource(Common):
     """An export of a storage server."""
 
@@ -204,18 +226,25 @@ class NetworkSource(Common):
     initiator: str | None = attr("initiator/iqn/@name")
     ssl_verify: YesNo | None = attr("ssl/@verify")
     cookies: list[Cookie] = children("cookies/", mode=SECURE)
-    readahead: Unsigned64 | None = attr("readahead/@size", omit=0)
-    timeout: Unsigned64 | None = attr("timeout/@seconds", omit=0)
+    readahead: Unsigned64 | None = attr("readahead/@size", omit=0, wrong=no_number)
+    timeout: Unsigned64 | None = attr("timeout/@seconds", omit=0, wrong=no_number)
     identity_user: str | None = attr("identity/@user")
     identity_group: str | None = attr("identity/@group")
 
     def check(self, node: Node) -> None:
         if self.name is None and self.protocol != "nbd":
             raise XMLError("missing name for disk source")
-        if self.protocol == "gluster" and "/" not in (self.name or ""):
+        if self.protocol in ("gluster", "rbd") and not re.match("[^/]+/", self.name or ""):
             raise XMLError(f"can't split path '{self.name}' into pool name and image name")
         if self.protocol not in ("http", "https", "ftp", "ftps", "tftp"):
             self.readahead = self.timeout = None
+            self.cookies = []
+        if self.protocol not in ("http", "https"):
+            self.query = None
+        names = [cookie.name for cookie in self.cookies]
+        for name in names:
+            if names.count(name) > 1:
+                raise XMLError(f"duplicate cookie '{name}'")
         if self.protocol != "https":
             self.ssl_verify = None
 
@@ -240,8 +269,11 @@ class NvmeSource(Common):
 class VhostUserSource(Common):
     """Another program's socket that speaks vhost-user."""
 
-    type: Literal["unix"] = attr()
-    path: str = attr()
+    type: Literal["unix"] = attr(
+        missing=lambda: XMLError("missing 'type' attribute for vhostuser disk source"),
+        wrong=lambda raw: XMLError("invalid 'type' attribute for vhostuser disk source"),
+    )
+    path: str = attr(missing=lambda: XMLError("missing 'path' attribute for vhostuser disk source"))
     reconnect: SocketReconnect | None = child()
 
 
@@ -257,7 +289,7 @@ KINDS: dict[str, type[Common]] = {
 }
 
 
-class MetadataCache(Element, tag="metadata_cache"):
+class MetadataCache(Element, tag="metadata_cache", hide_empty=True):
     """How much of an image's tables stays in memory, in bytes."""
 
     max_size: int | None = size(unit="bytes")
@@ -266,7 +298,10 @@ class MetadataCache(Element, tag="metadata_cache"):
 class Format(Element, tag="format"):
     """How an image below another is laid out."""
 
-    type: StorageFormat = attr(wrong=lambda raw: XMLError(f"unknown backing store format '{raw}'"))
+    type: StorageFormat = attr(
+        missing=lambda: XMLError("missing disk backing store format"),
+        wrong=lambda raw: XMLError(f"unknown storage source format '{raw}'"),
+    )
     metadata_cache: MetadataCache | None = child()
 
 
