@@ -17,7 +17,7 @@ DEADLINE = 120.0
 
 def available() -> bool:
     """Whether Debian's Python has the bindings."""
-    asked = [PYTHON, "-c", "import libvirt"]
+    asked = [str(PYTHON), "-c", "import libvirt"]
     return PYTHON.exists() and subprocess.run(asked, capture_output=True, check=False).returncode == 0
 
 
