@@ -4,16 +4,19 @@ from .config import Configuring
 from .console import Consoles
 from .disks import Disks
 from .interfaces import Interfaces
+from .limits import Limits
+from .memory import Memory
 from .metadata import Describing
 from .monitor_events import MonitorEvents
 from .reading import Reading
 from .saving import Saving
 from .stats import Statistics
 from .tools import Tools
-from .tuning import Tuning
+from .vcpus import Processors
 
 
 class QemuDomain(
-    MonitorEvents, Reading, Configuring, Describing, Consoles, Tools, Statistics, Tuning, Disks, Interfaces, Saving
-):
+    MonitorEvents, Reading, Configuring, Describing, Consoles, Tools, Statistics,
+    Memory, Processors, Limits, Disks, Interfaces, Saving,
+):  # fmt: skip
     """A guest of the QEMU driver."""

@@ -19,6 +19,21 @@ class Saving(DomainBase):
         only(flags, 0, "qemuDomainManagedSaveRemove")
         self.places.managed_save.unlink(missing_ok=True)
 
+    async def managed_save(self, flags: int = 0) -> None:
+        """Not yet; for a guest that is off, what libvirt says of those."""
+        self.running()
+        await super().managed_save(flags)
+
+    async def save(self, to: str, xml: str | None = None, flags: int = 0) -> None:
+        """Not yet; for a guest that is off, what libvirt says of those."""
+        self.running()
+        await super().save(to, xml, flags)
+
+    async def core_dump(self, to: str, format: int = 0, flags: int = 0) -> None:
+        """Not yet; for a guest that is off, what libvirt says of those."""
+        self.running()
+        await super().core_dump(to, format, flags)
+
     async def has_current_snapshot(self, flags: int = 0) -> bool:
         """Never: this driver takes no snapshots yet."""
         only(flags, 0, "qemuDomainHasCurrentSnapshot")

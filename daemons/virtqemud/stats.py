@@ -14,7 +14,8 @@ from splitvirt.xml.devices.interface import Interface
 from . import devicelist
 from .disks import Disks, disk_path
 from .interfaces import Interfaces
-from .tuning import Tuning
+from .memory import Memory
+from .vcpus import Processors
 
 _MEMORY = {
     c.VIR_DOMAIN_MEMORY_STAT_SWAP_IN: "swap_in",
@@ -32,7 +33,7 @@ _MEMORY = {
 }
 
 
-class Statistics(Tuning, Disks, Interfaces):
+class Statistics(Memory, Processors, Disks, Interfaces):
     """All figures of a guest."""
 
     async def stats(self, stats: int = 0, flags: int = 0) -> list[TypedParam]:
