@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,19 @@ import pytest
 
 TOP = Path(__file__).parents[2]
 SCRIPT = TOP / "tests/system/container.sh"
+# A checkout may lie below /tmp or /root, which the units do not see: in the container it is at /srv too, with an
+# interpreter of its own that finds the packages of the one that runs the tests.
+INTERPRETER = """
+mkdir -p /srv/checkout; mount --rbind {top} /srv/checkout
+cd /; {python} -m venv --without-pip /opt/splitvirt
+packages=$(realpath --relative-to={top} {packages})
+case $packages in ../*) packages={packages};; *) packages=/srv/checkout/$packages;; esac
+cd /opt/splitvirt/lib/python3*/site-packages
+printf '%s\n' /srv/checkout/common /srv/checkout/daemons "$packages" > checkout.pth
+printf '%s\n' '#!/opt/splitvirt/bin/python' 'import sys' 'from splitvirt.cli.__main__ import main' 'sys.exit(main())' \\
+    > /opt/splitvirt/bin/splitvirt
+chmod 755 /opt/splitvirt/bin/splitvirt
+"""
 _NEEDED = ("unshare", "nsenter", "systemctl", "busctl", "virsh", "pkcheck", "pgrep")
 
 
@@ -88,7 +102,8 @@ def container(name: str, bus: str = "", unmasked: str = "") -> Iterator[Containe
             pytest.skip(f"this machine runs no container: {booted.stderr.strip()}")
         assert booted.returncode == 0, booted.stderr
         host = Container(name)
-        host.ok(str(TOP / "packaging/install.sh"), "--python", str(Path(sys.prefix)), "--now")
+        host.shell(INTERPRETER.format(top=TOP, python=sys.executable, packages=sysconfig.get_path("purelib")))
+        host.ok(str(TOP / "packaging/install.sh"), "--python", "/opt/splitvirt", "--now")
         yield host
     finally:
         subprocess.run([str(SCRIPT), "stop", name], capture_output=True, timeout=60, check=False)
