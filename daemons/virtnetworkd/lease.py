@@ -23,6 +23,7 @@ from splitvirt.api.errors import (
 )
 from splitvirt.api.event import Hub
 from splitvirt.api.lease import Holding, LentPort, NetworkPorts
+from splitvirt.host.inotify import Watch
 from splitvirt.host.pidfd import Held, command_name
 from splitvirt.store.files import remove_durable, write_volatile
 from splitvirt.xml.networkport import DirectPlug, HostdevPlug, NetworkPlug, NetworkPort
@@ -42,7 +43,7 @@ QUOTA = 16
 
 MAX_QUEUES = 16
 NO_VNET_HDR = 1
-GUARD_SECONDS = 1.0
+SETTLE_SECONDS = 0.005
 ACTION = "org.splitvirt.network-port.take"
 
 
@@ -77,8 +78,8 @@ class Leases(NetworkPorts):
         self.driver, self.path, self.quota = driver, path, quota
         self.events = Hub()
         self.lent: dict[UUID, Lease] = {}
-        self._timer: asyncio.TimerHandle | None = None
-        self._seen: dict[str, int] = {}
+        self._watches: dict[str, Watch] = {}
+        self._due: set[str] = set()
 
     # who may
 
@@ -165,7 +166,7 @@ class Leases(NetworkPorts):
                 self._gone(uuid)
                 raise OperationInvalid(f"process {taker.pid} has ended", domain=VIR_FROM_NETWORK)
             lease.process.on_end(lambda: self._gone(uuid))
-        self._watch()
+        self._watch(lease.held.network)
 
     async def release(self, uuid: str) -> None:
         lease = self.lent.get(parsed(uuid))
@@ -221,6 +222,7 @@ class Leases(NetworkPorts):
         log.info("network %s: port %s is back from %s", held.network.name, held.uuid, lease.taker)
         self._unguard(lease)
         self._shut(lease)
+        self._unwatch(held.network)
         self._save()
 
     def network_gone(self, net: "LivingNetwork") -> None:
@@ -290,8 +292,9 @@ class Leases(NetworkPorts):
 
     async def close(self) -> None:
         """Let go; the taps stay with their takers."""
-        if self._timer is not None:
-            self._timer.cancel()
+        for watch in self._watches.values():
+            watch.close()
+        self._watches.clear()
         if self.driver.lifetime == "app":
             for uuid in list(self.lent):
                 self._gone(uuid)
@@ -317,20 +320,30 @@ class Leases(NetworkPorts):
         except OSError as error:
             log.error("network %s: its ports cannot be guarded: %s", net.name, error)
 
-    def _watch(self) -> None:
-        """Look once a second, while ports are on loan, whether a lease file changed."""
-        if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(GUARD_SECONDS, self._look)
+    def _watch(self, net: "VirtualNetwork") -> None:
+        """Be told when the leases of a network with ports on loan change."""
+        if net.name in self._watches or net.server is None:
+            return
+        try:
+            self._watches[net.name] = Watch(net.server.files.leases, lambda: self._leases_changed(net))
+        except OSError as error:
+            log.debug("network %s lends no addresses: %s", net.name, error)
 
-    def _look(self) -> None:
-        self._timer = None
-        for net in {lease.held.network for lease in self.lent.values()}:
-            stamp = changed_at(net.server.files.leases) if net.server is not None else 0
-            if self._seen.get(net.name) != stamp:
-                self._seen[net.name] = stamp
-                self._guard(net)
-        if self.lent:
-            self._watch()
+    def _unwatch(self, net: "LivingNetwork") -> None:
+        if not any(lease.held.network is net for lease in self.lent.values()):
+            watch = self._watches.pop(net.name, None)
+            if watch is not None:
+                watch.close()
+
+    def _leases_changed(self, net: "VirtualNetwork") -> None:
+        """dnsmasq empties its file before it writes it: look when it is done."""
+        if net.name not in self._due:
+            self._due.add(net.name)
+            asyncio.get_running_loop().call_later(SETTLE_SECONDS, self._look, net)
+
+    def _look(self, net: "VirtualNetwork") -> None:
+        self._due.discard(net.name)
+        self._guard(net)
 
     def reload(self) -> None:
         """Make the guards anew: somebody may have flushed them."""
@@ -374,11 +387,3 @@ def in_group(identity: Identity, name: str) -> bool:
         return pwd.getpwuid(identity.uid).pw_name in found.gr_mem or identity.member_of([found.gr_gid])
     except KeyError:
         return False
-
-
-def changed_at(path: Path) -> int:
-    """When a file changed last, in nanoseconds; 0 without a file."""
-    try:
-        return path.stat().st_mtime_ns
-    except OSError:
-        return 0

@@ -173,13 +173,13 @@ class Guest(Space):
             except (BlockingIOError, OSError):
                 return
 
-    async def dhcp(self, name: str = "", timeout: float = 15) -> list[str]:
+    async def dhcp(self, name: str = "", timeout: float = 25) -> list[str]:
         """Get a lease with busybox's client: address, router, DNS server, domain, MTU ("-" for none)."""
         script, result = self.folder / "lease.sh", self.folder / "lease"
         script.write_text(LEASE_SCRIPT)
         script.chmod(0o755)
         result.unlink(missing_ok=True)
-        argv = ["busybox", "udhcpc", "-i", "eth0", "-f", "-q", "-n", "-t", "20", "-T", "1", "-s", str(script)]
+        argv = ["busybox", "udhcpc", "-i", "eth0", "-f", "-q", "-n", "-t", "5", "-T", "4", "-s", str(script)]
         argv += ["-O", "mtu"] + (["-F", name] if name else [])
         self._client = self.spawn(*argv, env={"RESULT": str(result)})
         await until(lambda: result.exists() and result.read_text().endswith("\n"), timeout)
