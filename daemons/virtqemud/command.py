@@ -7,7 +7,8 @@ from typing import Any
 
 from splitvirt.api.constants import VIR_FROM_STORAGE
 from splitvirt.api.errors import ConfigUnsupported, InternalError, InvalidArg
-from splitvirt.xml.devices.hostdev import ScsiHostdev
+from splitvirt.xml.devices.hostdev import PciHostdev, ScsiHostdev
+from splitvirt.xml.devices.source import HostAddress
 from splitvirt.xml.domain import Domain
 from virtqemud.context import Context
 from virtqemud.devices.audio import audio
@@ -205,6 +206,11 @@ def sorted_disks(disks: list[Any]) -> list[Any]:
     return sorted((d for d in disks if not d.share_backing), key=lambda d: d.bus == "sd")
 
 
+def place_of(address: Any) -> dict[str, int]:
+    """The numbers of a PCI address."""
+    return dict(zip(("domain", "bus", "slot", "function"), address.place, strict=True))
+
+
 class Storage:
     """The block nodes of all disks and SCSI devices, by id() of the device.
 
@@ -242,13 +248,18 @@ def check_descriptors(ctx: Context) -> None:
 def plain_interfaces(domain: Domain) -> None:
     """What libvirt does before it prints a command line: every interface becomes a plain tap.
 
-    Kept are model, MAC and script; addresses are to be assigned anew. Raises InternalError, as libvirt does, for a
-    passed-through device that has no model.
+    Kept are model, MAC and script; addresses are to be assigned anew. A function of the host's is a device of its own
+    besides. Raises InternalError, as libvirt does, for one that has no model.
     """
     from splitvirt.xml.devices.interface import Interface
 
     if any(d.model is None for d in domain.devices.interfaces):
         raise InternalError("argument key 'driver' must not have null value")
+    domain.devices.hostdevs += [
+        PciHostdev(managed=d.managed or False, driver=d.hostdev_driver, host=HostAddress(**place_of(d.host_address)))
+        for d in domain.devices.interfaces
+        if d.type == "hostdev"
+    ]
     domain.devices.interfaces = [
         Interface(type="ethernet", mac=d.mac, model=d.model, script=d.script) for d in domain.devices.interfaces
     ]

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from splitvirt.api.errors import ConfigUnsupported
+from splitvirt.api.errors import ConfigUnsupported, NoNetwork
 from splitvirt.xml.devices.graphics import Graphics, Listen
 from virtqemud.context import Context
 from virtqemud.devices.audio import backend
@@ -59,8 +59,14 @@ def dbus(dev: Graphics, ctx: Context) -> Parts:
 
 
 def listen(dev: Graphics) -> Listen:
-    """The first place to listen at; anywhere that the configuration says when none is given."""
-    return dev.listens[0] if dev.listens else Listen(type="address", address=dev.listen)
+    """The first place to listen at; where the configuration says when none is given.
+
+    Raises NoNetwork for a network whose address the driver has not put in.
+    """
+    at = dev.listens[0] if dev.listens else Listen(type="address", address=dev.listen)
+    if at.type == "network" and at.address is None:
+        raise NoNetwork(f"no network with matching name '{at.network}'")
+    return at
 
 
 def vnc(dev: Graphics, ctx: Context) -> Parts:

@@ -21,6 +21,9 @@ def assign(domain: Domain) -> None:
     for kind, prefix in NUMBERED.items():
         for i, dev in enumerate(getattr(devices, kind)):
             name(dev, f"{prefix}{i}")
+    passed = [card for card in devices.interfaces if card.type == "hostdev"]
+    for i, dev in enumerate((*passed, *devices.hostdevs)):
+        name(dev, f"hostdev{i}")
     for console in devices.consoles:
         if console.target_type == "serial" and devices.serials:
             console.alias = devices.serials[0].alias  # the same device, seen as a console

@@ -162,5 +162,5 @@ def test_function_of_a_card_of_the_host() -> None:
         "<address type='pci' domain='0' bus='0x65' slot='1' function='2'/></source>"
         "<teaming type='transient' persistent='ua-n'/></interface>"
     )
-    made = devices(document)["net0"]
+    made = devices(document)["hostdev0"]
     assert (made["driver"], made["host"], made["failover_pair_id"]) == ("vfio-pci", "0000:65:01.2", "ua-n")
