@@ -87,6 +87,7 @@ class Domain(Element, tag="domain"):
     """A guest, whole; sizes of memory in KiB."""
 
     type: VirtType = attr(
+        blank=True,
         missing=lambda: InternalError("missing domain type attribute"),
         wrong=lambda raw: ConfigUnsupported(f"invalid domain type {raw}"),
     )

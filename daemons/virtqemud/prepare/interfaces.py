@@ -1,12 +1,12 @@
 """Network interfaces: MAC, model."""
 
 from secrets import token_bytes
-from uuid import uuid4
 
 from splitvirt.xml.devices.interface import Interface
 from splitvirt.xml.domain import Domain
-from splitvirt.xml.netparts import VirtualPortParameters
 from virtqemud.capabilities import Capabilities
+
+from . import virtualports
 
 MODELS = (("rtl8139", "rtl8139"), ("e1000", "e1000"), ("virtio-net-pci", "virtio"))
 """QEMU's devices and our names for them; the first that the emulator has is the default."""
@@ -46,7 +46,4 @@ def reduce(card: Interface) -> None:
         card.filterref = None
     if card.target_dev and card.target_dev.startswith(GENERATED.get(card.type, ())):
         card.target_dev = None
-    port = card.virtualport
-    if port is not None and port.type == "openvswitch":
-        port.parameters = port.parameters or VirtualPortParameters()
-        port.parameters.interfaceid = port.parameters.interfaceid or str(uuid4())
+    virtualports.complete(card)
