@@ -11,12 +11,13 @@ from .monitor_events import MonitorEvents
 from .reading import Reading
 from .saving import Saving
 from .stats import Statistics
+from .threads import Threads
 from .tools import Tools
 from .vcpus import Processors
 
 
 class QemuDomain(
     MonitorEvents, Reading, Configuring, Describing, Consoles, Tools, Statistics,
-    Memory, Processors, Limits, Disks, Interfaces, Saving,
+    Memory, Threads, Processors, Limits, Disks, Interfaces, Saving,
 ):  # fmt: skip
     """A guest of the QEMU driver."""

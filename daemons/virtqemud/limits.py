@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterable
 from typing import Any, get_args
 
 from splitvirt.api import constants as c
+from splitvirt.api.domain_tune import SchedulerType
 from splitvirt.api.errors import ArgumentUnsupported, InvalidArg, OperationInvalid
 from splitvirt.api.params import TypedParam, values
 from splitvirt.xml.domain import Domain as DomainXML
 from splitvirt.xml.domain import PerfEvent, PerfName
 from splitvirt.xml.forms import read_set, write_set
+from splitvirt.xml.memory import NumaMode
 
 from .base import CONFIG, LIVE, DomainBase
 from .flags import only
@@ -38,7 +40,7 @@ DISKS = {
     "device_read_bytes_sec": "read_bytes_sec",
     "device_write_bytes_sec": "write_bytes_sec",
 }
-MODES = ("strict", "preferred", "interleave", "restrictive")
+MODES: tuple[NumaMode, ...] = get_args(NumaMode)
 
 
 def known(params: Iterable[TypedParam], names: Iterable[str]) -> dict[str, Any]:
@@ -114,6 +116,10 @@ class Limits(DomainBase):
 
         lacks = "can't change nodeset for strict mode for running domain"
         await self._change(flags, "qemuDomainSetNumaParameters", lacks, edit)
+
+    async def scheduler_type(self) -> SchedulerType:
+        """The kernel's own, and how many parameters there are."""
+        return SchedulerType("posix", 1 + 2 * len(PERIODS))
 
     async def scheduler_params(self, flags: int = 0) -> list[TypedParam]:
         """Shares and bandwidth; of a running guest what holds for it."""
@@ -193,7 +199,7 @@ class Limits(DomainBase):
         wanted = known(params, get_args(PerfName))
 
         def edit(config: DomainXML) -> None:
-            kept = {event.name: event for event in config.perf}
+            kept: dict[str, PerfEvent] = {event.name: event for event in config.perf}
             kept |= {name: PerfEvent(name=name, enabled=bool(on)) for name, on in wanted.items()}
             config.perf = [kept[name] for name in get_args(PerfName) if name in kept]
 

@@ -1,22 +1,26 @@
-"""Processors and I/O threads of a guest: plugging, pinning, figures."""
+"""Processors of a guest: plugging, pinning, figures."""
 
 from __future__ import annotations
 
-import os
-from typing import Any
+import asyncio
+import time
 
 from splitvirt.api import constants as c
 from splitvirt.api.domain import Domain
-from splitvirt.api.domain_tune import IOThread, Vcpu, VcpuInfo
-from splitvirt.api.errors import InvalidArg, OperationFailed, OperationUnsupported, SystemError_
+from splitvirt.api.domain_tune import Vcpu, VcpuInfo
+from splitvirt.api.errors import InvalidArg, OperationFailed, OperationUnsupported, Timeout
 from splitvirt.api.params import TypedParam
 from splitvirt.host import topology, usage
+from splitvirt.xml.cputune import Vcpu as Vcpu_
 from splitvirt.xml.domain import Domain as DomainXML
 
 from .base import CONFIG, LIVE, DomainBase
 from .flags import only
+from .pins import affinity, as_map, as_set, bind
 
 QEMU = c.VIR_FROM_QEMU
+UNPLUG = 5.0
+"""Seconds that a guest has to let go of a processor."""
 
 
 class Processors(DomainBase):
@@ -31,6 +35,9 @@ class Processors(DomainBase):
         known = LIVE | CONFIG | c.VIR_DOMAIN_VCPU_MAXIMUM | c.VIR_DOMAIN_VCPU_GUEST
         only(flags, known, "qemuDomainGetVcpusFlags")
         if flags & c.VIR_DOMAIN_VCPU_GUEST:
+            if flags & CONFIG or not self.active:
+                words = "vCPU count provided by the guest agent can only be requested for live domains"
+                raise InvalidArg(words, domain=QEMU)
             cpus = await self.ask_agent("guest-get-vcpus")
             return len(cpus) if flags & c.VIR_DOMAIN_VCPU_MAXIMUM else sum(1 for cpu in cpus if cpu["online"])
         shown = self.pick(flags)
@@ -91,9 +98,50 @@ class Processors(DomainBase):
             slot = plugged.pop()
             await monitor.execute("device_del", {"id": str(slot["qom-path"]).rpartition("/")[2]})
             have -= slot["vcpus-count"]
+            await self._unplugged(str(slot["qom-path"]))
         live.vcpu_current = count if count != (live.vcpu or 1) else None
         await self.running().learn()
         self.record()
+
+    async def _unplugged(self, path: str) -> None:
+        """Wait until the guest has let go of a processor. Timeout when it does not."""
+        monitor, deadline = self.running().monitor, time.monotonic() + UNPLUG
+        while any(slot.get("qom-path") == path for slot in await monitor.execute("query-hotpluggable-cpus")):
+            if time.monotonic() > deadline:
+                words = "vcpu unplug request timed out. Unplug result must be manually inspected in the domain"
+                raise Timeout(words, domain=QEMU)
+            await asyncio.sleep(0.05)
+
+    async def set_vcpu(self, cpumap: str, state: bool, flags: int = 0) -> None:
+        """Have single processors there at the next start, or not."""
+        only(flags, LIVE | CONFIG, "qemuDomainSetVcpu")
+        chosen = topology.parse_list(cpumap)
+        if not chosen:
+            raise InvalidArg("no vcpus selected for modification", domain=QEMU)
+        async with self.job.hold("set_vcpu"):
+            live, config = self.impact(flags)
+            if live is not None:
+                raise OperationUnsupported("single vcpus of a running domain cannot be chosen", domain=QEMU)
+            assert config is not None
+            changed = config.copy()
+            self._choose(changed, set(chosen), bool(state))
+            self.keep(changed)
+
+    def _choose(self, on: DomainXML, chosen: set[int], state: bool) -> None:
+        most = on.vcpu or 1
+        for number in sorted(chosen):
+            if number >= most:
+                raise InvalidArg(f"vcpu '{number}' is out of range of persistent vcpu count '{most}'", domain=QEMU)
+            if not number:
+                raise InvalidArg(f"vCPU '{number}' can't be modified", domain=QEMU)
+        known = {vcpu.id: vcpu for vcpu in on.vcpus}
+        now = self.vcpus_now(on)
+        on.vcpus = [known.get(n) or Vcpu_(id=n, enabled=n < now, hotpluggable=False) for n in range(most)]
+        for vcpu in on.vcpus:
+            if vcpu.id in chosen:
+                vcpu.enabled, vcpu.hotpluggable = state, True
+        enabled = sum(1 for vcpu in on.vcpus if vcpu.enabled)
+        on.vcpu_current = enabled if enabled != most else None
 
     async def _set_guest_vcpus(self, count: int) -> None:
         cpus = await self.ask_agent("guest-get-vcpus")
@@ -130,7 +178,7 @@ class Processors(DomainBase):
         only(flags, LIVE | CONFIG, "qemuDomainGetVcpuPinInfo")
         shown = self.pick(flags)
         pins = {pin.vcpu: pin.cpuset for pin in shown.cputune.vcpupins} if shown.cputune else {}
-        return [_as_map(pins.get(n) or shown.vcpu_cpuset) for n in range(shown.vcpu or 1)]
+        return [as_map(pins.get(n) or shown.vcpu_cpuset) for n in range(shown.vcpu or 1)]
 
     async def pin_vcpu(self, vcpu: int, cpumap: list[bool], flags: int = 0) -> None:
         """Say where a processor may run."""
@@ -139,12 +187,12 @@ class Processors(DomainBase):
             live, config = self.impact(flags)
             for shown in (live, config):
                 if shown is not None and vcpu >= (shown.vcpu or 1):
-                    raise InvalidArg(f"vcpu {vcpu} is out of range of {'live' if shown is live else 'persistent'} cpu count {shown.vcpu or 1}", domain=QEMU)  # fmt: skip  # noqa: E501
-            wanted = _as_set(cpumap)
+                    raise InvalidArg(f"vcpu {vcpu} is out of range of {'live' if shown is live else 'persistent'} cpu count {shown.vcpu or 1 if shown is live else self.vcpus_now(shown)}", domain=QEMU)  # fmt: skip  # noqa: E501
+            wanted = as_set(cpumap)
             if live is not None:
                 threads = self.running().vcpus
                 if vcpu < len(threads):
-                    _bind(threads[vcpu], wanted)
+                    bind(threads[vcpu], wanted)
                 _note_pin(live, vcpu, wanted)
                 self.record()
             if config is not None:
@@ -155,24 +203,6 @@ class Processors(DomainBase):
         if live is not None:
             text = topology.format_list(sorted(wanted))
             self.driver.events.emit(Domain.tunable_changed, self, [TypedParam.string(name, text)])
-
-    async def emulator_pin(self, flags: int = 0) -> list[bool]:
-        """Where the emulator may run."""
-        only(flags, LIVE | CONFIG, "qemuDomainGetEmulatorPinInfo")
-        shown = self.pick(flags)
-        pin = shown.cputune.emulatorpin if shown.cputune else None
-        return _as_map((pin.cpuset if pin else None) or shown.vcpu_cpuset)
-
-    async def iothreads(self, flags: int = 0) -> list[IOThread]:
-        """I/O threads, and where they may run."""
-        only(flags, LIVE | CONFIG, "qemuDomainGetIOThreadInfo")
-        live, config = self.impact(flags)
-        if live is not None:
-            found = await self.running().monitor.execute("query-iothreads")
-            return [IOThread(int(str(t["id"]).removeprefix("iothread")), affinity(int(t["thread-id"]))) for t in found]
-        assert config
-        pins = {pin.iothread: pin.cpuset for pin in config.cputune.iothreadpins} if config.cputune else {}
-        return [IOThread(thread.id, _as_map(pins.get(thread.id))) for thread in config.iothreadids]
 
     async def cpu_stats(self, start: int, cpus: int, flags: int = 0) -> list[list[TypedParam]]:
         """Processor time in ns: the totals; a host without a cgroup of the guest's own has no figures by processor."""
@@ -189,39 +219,6 @@ class Processors(DomainBase):
                 TypedParam.ullong("system_time", system),
             ]
         ]
-
-
-def affinity(tid: int) -> list[bool]:
-    """The host's processors that a thread may run on."""
-    try:
-        allowed = os.sched_getaffinity(tid)
-    except OSError:
-        allowed = set()
-    return [number in allowed for number in range(_host_cpus())]
-
-
-def _host_cpus() -> int:
-    return max(topology.present_cpus()) + 1
-
-
-def _as_map(cpuset: Any) -> list[bool]:
-    online = topology.online_cpus()
-    chosen = set(cpuset) if cpuset else set(online)
-    return [number in chosen for number in range(_host_cpus())]
-
-
-def _as_set(cpumap: list[bool]) -> set[int]:
-    chosen = {number for number, on in enumerate(cpumap) if on}
-    if not chosen:
-        raise InvalidArg("Empty cpu list for pinning", domain=QEMU)
-    return chosen
-
-
-def _bind(tid: int, chosen: set[int]) -> None:
-    try:
-        os.sched_setaffinity(tid, chosen)
-    except OSError as error:
-        raise SystemError_(f"cannot set CPU affinity on process {tid}: {error.strerror}", domain=QEMU) from error
 
 
 def _note_pin(on: DomainXML, vcpu: int, chosen: set[int]) -> None:
