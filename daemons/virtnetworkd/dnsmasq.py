@@ -57,7 +57,15 @@ def configuration(net: Network, files: Files) -> str:
     lines += _dhcp(net, files)
     lines += _router(net)
     lines += [option.value or "" for option in (net.dnsmasq.options if net.dnsmasq else [])]
-    return HEADER.format(name=net.name) + "\n".join(lines) + "\n"
+    return HEADER.format(name=net.name) + written(lines)
+
+
+def written(lines: list[str]) -> str:
+    """Lines as a file. Raises ConfigUnsupported for one that would be several: it would say what nobody checked."""
+    for line in lines:
+        if "\n" in line or "\r" in line:
+            raise ConfigUnsupported(f"a line break in '{line}' cannot be told to dnsmasq", domain=VIR_FROM_NETWORK)
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _dns(net: Network) -> list[str]:
@@ -180,7 +188,7 @@ def _router(net: Network) -> list[str]:
 def kept_hosts(net: Network) -> str:
     """The file of addresses kept for clients."""
     lines = [_kept(host, block(ip)[0].family) for ip in net.ips if ip.dhcp for host in ip.dhcp.hosts]
-    return "".join(f"{line}\n" for line in lines)
+    return written(lines)
 
 
 def _kept(host: DhcpHost, family: int) -> str:
@@ -194,4 +202,4 @@ def _kept(host: DhcpHost, family: int) -> str:
 def host_names(net: Network) -> str:
     """The file of names that are not any client's."""
     hosts = net.dns.hosts if net.dns else []
-    return "".join(f"{host.ip}\t" + "".join(f"{name}\t" for name in host.hostnames) + "\n" for host in hosts)
+    return written([f"{host.ip}\t" + "".join(f"{name}\t" for name in host.hostnames) for host in hosts])

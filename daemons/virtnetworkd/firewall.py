@@ -8,6 +8,8 @@ import json
 import logging
 import re
 
+from splitvirt.api.constants import VIR_FROM_NETWORK
+from splitvirt.api.errors import ConfigUnsupported
 from splitvirt.host import nft
 from splitvirt.xml.netaddress import IPV4
 from splitvirt.xml.network import Network
@@ -57,9 +59,18 @@ def nat_families(net: Network) -> list[int]:
     return [4, 6] if nat is not None and nat.ipv6 else [4]
 
 
+def check_device(name: str) -> str:
+    """A device's name as a rule may hold it. Raises ConfigUnsupported."""
+    if not re.fullmatch(r"[^\s/\"{};\\]{1,15}", name):
+        raise ConfigUnsupported(f"'{name}' is not the name of a network device", domain=VIR_FROM_NETWORK)
+    return name
+
+
 def rules(net: Network) -> list[str]:
-    """What goes into the network's chains, one command a line."""
-    bridge = net.bridge_name or ""
+    """What goes into the network's chains, one command a line. Raises ConfigUnsupported for impossible devices."""
+    bridge = check_device(net.bridge_name or "")
+    if net.forward and net.forward.dev:
+        check_device(net.forward.dev)
     lines: list[str] = []
 
     def add(which: str, rule: str) -> None:

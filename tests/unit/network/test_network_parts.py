@@ -1,6 +1,8 @@
 """The network daemon's small parts: addresses, lease files, ports' places, firewall text, shaping text."""
 
+import contextlib
 import json
+import typing
 from pathlib import Path
 
 import pytest
@@ -8,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from splitvirt.api.errors import ConfigUnsupported, InternalError, OperationUnsupported, VirtError, XMLError
+from splitvirt.xml.element import Element
 from splitvirt.xml.netaddress import at, mask_bits, natural_prefix, netmask, parse_address, parse_mac
 from splitvirt.xml.network import Network
 from splitvirt.xml.networkport import DirectPlug, NetworkPlug, NetworkPort
-from virtnetworkd import firewall, guard, leasefile, shaping
+from virtnetworkd import dnsmasq, firewall, guard, leasefile, shaping
 from virtnetworkd.leasefile import mac_of_duid
 from virtnetworkd.port import HeldPort
 from virtnetworkd.prepare import read
@@ -252,3 +255,81 @@ async def test_parameters_of_ports() -> None:
     found = {p.name: p.value for p in await held.params()}
     assert found == {"inbound.average": 10, "inbound.peak": 0, "inbound.burst": 30, "inbound.floor": 0}
     assert json.dumps(found)
+
+
+@pytest.mark.parametrize("name", ['e" accept; ', "a b", "x" * 16, "a/b", "a;b", "a{b"])
+def test_devices_cannot_speak_in_rules(name: str) -> None:
+    net = network("<bridge name='b'/><ip address='10.1.0.1' prefix='24'/>")
+    assert net.bridge is not None
+    net.bridge.name = name
+    with pytest.raises(ConfigUnsupported, match="is not the name of a network device"):
+        firewall.rules(net)
+
+
+def test_nothing_adds_lines_to_the_configuration() -> None:
+    files = dnsmasq.Files("n", Path("/a"), Path("/b"))
+    for part in (
+        "<dns><txt name='a' value='b&#10;conf-file=/etc/x'/></dns>",
+        "<domain name='a&#10;conf-file=/etc/x'/>",
+    ):
+        with pytest.raises(ConfigUnsupported, match="line break"):
+            dnsmasq.configuration(network(f"{part}<ip address='10.1.0.1' prefix='24'/>"), files)
+    hosts = "<dns><host ip='10.1.0.9'><hostname>a&#10;10.1.0.9 bank</hostname></host></dns>"
+    with pytest.raises(ConfigUnsupported, match="line break"):
+        dnsmasq.host_names(network(f"{hosts}<ip address='10.1.0.1' prefix='24'/>"))
+
+
+def classes(kind: type[Element], seen: set[type[Element]]) -> set[type[Element]]:
+    """A class and every class of elements inside it."""
+    if kind not in seen:
+        seen.add(kind)
+        for hint in typing.get_type_hints(kind).values():
+            for inner in leaves(hint):
+                classes(inner, seen)
+    return seen
+
+
+def leaves(hint: typing.Any) -> list[type[Element]]:
+    if isinstance(hint, type) and issubclass(hint, Element):
+        return [hint]
+    return [leaf for part in typing.get_args(hint) for leaf in leaves(part)]
+
+
+def given_in(element: Element, found: set[tuple[type[Element], str]]) -> None:
+    """Every field that has a value, by class and name."""
+    for name, value in vars(element).items():
+        if name.startswith("_") or value in (None, []):
+            continue
+        found.add((type(element), name))
+        for inner in value if isinstance(value, list) else [value]:
+            if isinstance(inner, Element):
+                given_in(inner, found)
+
+
+def test_every_declared_field_was_exercised() -> None:
+    found: set[tuple[type[Element], str]] = set()
+    with (Path(__file__).parents[2] / "data/network/defined.jsonl").open() as lines:
+        for case in map(json.loads, lines):
+            if "xml" in case["answer"] or "Virtual Function" in case["answer"]["error"][1]:
+                with contextlib.suppress(VirtError):
+                    given_in(Network.from_xml(case["input"]), found)
+                    given_in(read(case["input"]), found)
+    inner = "<virtualport type='802.1Qbg'><parameters managerid='1' typeid='2' typeidversion='3' instanceid='{0}'/>"
+    for part in (
+        f"<group>g</group>{inner.format(ID)}</virtualport><vlan trunk='yes'><tag id='5' nativeMode='tagged'/></vlan>",
+        f"<virtualport type='openvswitch'><parameters interfaceid='{ID}' profileid='p'/></virtualport>",
+        "<bandwidth classID='3'><inbound average='1' peak='2' floor='3' burst='4'/><outbound average='1' peak='2'"
+        " burst='4'/></bandwidth><port isolated='yes'/><rxfilters trustGuest='no'/>",
+        "<plug type='network' bridge='b' macTableManager='kernel'/>",
+        "<plug type='bridge' bridge='b' macTableManager='kernel'/>",
+        "<plug type='direct' dev='e' mode='vepa'/>",
+        "<plug type='hostdev-pci' managed='yes'><driver name='vfio'/>"
+        "<address domain='0' bus='1' slot='2' function='3'/></plug>",
+    ):
+        given_in(port(part), found)
+    declared = {(kind, name) for top in (Network, NetworkPort) for kind in classes(top, set()) for name in kind.FIELDS}
+    known = {
+        (kind, name) for kind, name in declared
+        if kind.__name__ in ("Plug", "Rate") or (kind.__name__, name) in {("Outbound", "floor"), ("DnsTxt", "x")}
+    }  # fmt: skip
+    assert {f"{kind.__name__}.{name}" for kind, name in declared - found - known} == set()
