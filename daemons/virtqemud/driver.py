@@ -7,15 +7,13 @@ import functools
 import logging
 import os
 import shutil
-from collections.abc import AsyncIterator, Coroutine, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
 from splitvirt.api import constants as c
 from splitvirt.api.errors import (
-    ConfigUnsupported,
     DomainExists,
     InternalError,
     NoDomain,
@@ -34,10 +32,11 @@ from splitvirt.store.lock import OwnerLock, Taken
 from splitvirt.store.registry import Registry
 
 from .flags import START_FLAGS, only
-from .hostcalls import HostCalls, host_uuid
+from .hostcalls import HostCalls
 from .listing import Listing
 from .places import Places
 from .probe import Prober
+from .starting import Starting
 from .status import boot_id
 
 if TYPE_CHECKING:
@@ -45,16 +44,14 @@ if TYPE_CHECKING:
     from splitvirt.embed import Exposure
     from splitvirt.xml.domain import Domain as DomainXML
 
-    from .capabilities import Capabilities
     from .context import Settings
     from .domain import QemuDomain
-    from .order import Order
 
 log = logging.getLogger(__name__)
 QEMU = c.VIR_FROM_QEMU
 
 
-class QemuDriver(HostCalls, Listing):
+class QemuDriver(Starting, HostCalls, Listing):
     """Guests below one layout. Belongs to the event loop that opened it.
 
     `networks` is who gives ports for `<interface type='network'>`. With lifetime "app" the guests end when the driver
@@ -339,99 +336,6 @@ class QemuDriver(HostCalls, Listing):
     def forget(self, guest: QemuDomain) -> None:
         """Drop a guest of which nothing is left."""
         self.guests.remove(guest)
-
-    # ---- what a start needs
-
-    async def capabilities_of(self, config: DomainXML) -> Capabilities:
-        """What the emulator of a configuration can do; ConfigUnsupported when not the configuration's domain type."""
-        emulator = self.emulator_of(config)
-        caps = await self.prober.get(emulator, kvm=config.type == "kvm")
-        if config.type == "kvm" and not caps.kvm:
-            raise ConfigUnsupported(
-                f"Emulator '{emulator}' does not support virt type 'kvm': {caps.why_no_kvm}", domain=QEMU
-            )
-        return caps
-
-    def emulator_of(self, config: DomainXML) -> str:
-        """The emulator that a configuration names, else the usual one for its architecture."""
-        named: str | None = config.devices.emulator if config.devices else None
-        return named or self.usual_emulator((config.os.arch if config.os else None) or "x86_64")
-
-    async def ready(self, config: DomainXML, flags: int) -> DomainXML:
-        """A configuration made fit for one run."""
-        from .prepare import prepare
-
-        prepare(config, await self.capabilities_of(config), for_start=True, nvram=str(self.places.nvram))
-        return config
-
-    @asynccontextmanager
-    async def order(self, guest: QemuDomain, live: DomainXML, flags: int) -> AsyncIterator[Order]:
-        """The command line of a guest, with all that it refers to brought about."""
-        from .context import Context
-        from .order import filled
-        from .resources import Resources
-
-        environment = dict(os.environ if self.environment is None else self.environment)
-        context = Context(
-            domain=live,
-            caps=await self.capabilities_of(live),
-            lib=str(self.places.lib),
-            settings=self.settings,
-            run=str(self.places.state),
-            id=guest.id,
-            env=environment,
-        )
-        async with filled(Resources(guest, live, context, flags)) as order:
-            yield order
-
-    def used_ports(self) -> set[int]:
-        """Ports of the screens of running guests."""
-        from splitvirt.xml.devices.graphics import Graphics
-
-        from . import devicelist
-
-        screens = (s for guest in self.guests.active() if guest.live for s in devicelist.of(guest.live, Graphics))
-        return {port for screen in screens for port in (screen.port, screen.websocket) if port and port > 0}
-
-    async def network_ports(self) -> Any:
-        """Who lends ports: what was given as `networks`, else the shared daemon, reached by its bus name.
-
-        SystemError_ where there is neither.
-        """
-        if self._ports is None:
-            given: Any = self.networks
-            if given is None:
-                from splitvirt.api.lease import NetworkPorts
-                from splitvirt.dbus.proxy import connect_bus
-
-                bus = "session" if self.layout.mode == "session" and self.layout.root is None else "system"
-                given = await connect_bus(NetworkPorts, bus, "org.splitvirt.virtnetworkd", "/org/libvirt/Network")
-                self._own_ports = True
-            self._ports = given if hasattr(given, "take") else given.leases
-        return self._ports
-
-    async def native(self, xml: str) -> str:
-        """The command line of a configuration; nothing is opened or made."""
-        from .native import command_line
-
-        config = await self._accept(xml, validate=False)
-        return command_line(config, await self.capabilities_of(config), str(self.places.lib), self.settings)
-
-    async def capabilities(self) -> str:
-        """The host and the emulators."""
-        from .hostcaps import capabilities_xml
-
-        return capabilities_xml(host_uuid(), await self.emulators())
-
-    async def usual_capabilities(self) -> Capabilities:
-        """What the usual emulator can do."""
-        import platform
-
-        return await self.prober.get(self.usual_emulator(platform.machine()))
-
-    def taints(self, guest: QemuDomain) -> list[str]:
-        """What is unusual about how a guest runs."""
-        return ["tainted: running with undesirable elevated privileges"] if os.geteuid() == 0 else []
 
     def background(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Do something beside the calls; `close` waits for it."""
