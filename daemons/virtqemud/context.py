@@ -3,10 +3,12 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from splitvirt.api.errors import VirtError
 from splitvirt.xml.domain import Domain
+from splitvirt.xml.forms import WrongValue, read_set
 from virtqemud.capabilities import Capabilities
 
 
@@ -62,6 +64,14 @@ def no_secret(kind: str, uuid: str | None, usage: str | None) -> bytes:
     raise VirtError(66, 20, f"Secret not found: {what}")
 
 
+def online_nodes() -> frozenset[int]:
+    """The NUMA nodes of this host; node 0 alone where the kernel knows of none."""
+    try:
+        return read_set(Path("/sys/devices/system/node/online").read_text())
+    except (OSError, WrongValue):
+        return frozenset({0})
+
+
 @dataclass
 class Context:
     """One guest's start, or the printing of its command line (`native`: nothing is opened or made)."""
@@ -77,7 +87,8 @@ class Context:
     native: bool = False
     secret: Callable[[str, str | None, str | None], bytes] = no_secret
     """The value of a secret by (usage type, uuid, usage name)."""
-    host_nodes: frozenset[int] = frozenset({0})
+    host_nodes: frozenset[int] = field(default_factory=online_nodes)
+    """NUMA nodes of the host."""
     taps: Mapping[str, Tap] = field(default_factory=dict)
     """Opened taps by alias of the interface."""
     passt_sockets: Mapping[str, str] = field(default_factory=dict)
