@@ -16,6 +16,7 @@ from splitvirt.api.constants import VIR_DOMAIN_START_RESET_NVRAM, VIR_FROM_QEMU
 from splitvirt.api.errors import ConfigUnsupported, InternalError, OperationFailed, SystemError_
 from splitvirt.host.paths import make_private, socket_path_fits
 from splitvirt.host.pidfd import Held
+from splitvirt.xml.devices.channel import Channel
 from splitvirt.xml.devices.graphics import Graphics
 from splitvirt.xml.devices.tpm import EmulatorBackend, Tpm
 from splitvirt.xml.devices.vsock import Vsock
@@ -80,6 +81,7 @@ class Resources:
     async def take(self) -> None:
         """Take everything that the command line will refer to. VirtError when something cannot be had."""
         screens(self.live, self.driver.used_ports())
+        sockets(self.live, self.context)
         firmware_variables(self.live, self.context, self.flags)
         await nics.connect(self)
         for tpm in devicelist.of(self.live, Tpm):
@@ -193,6 +195,17 @@ def firmware_variables(live: DomainXML, context: Context, flags: int) -> None:
         raise SystemError_(
             f"Failed to copy {found.template} to {target}: {error.strerror}", domain=VIR_FROM_QEMU
         ) from error
+
+
+def sockets(live: DomainXML, context: Context) -> None:
+    """Note where sockets are that have no path of their own: in the folders of this run."""
+    for channel in devicelist.of(live, Channel):
+        if channel.type == "unix" and channel.target_name and not channel.source.path:
+            channel.source.mode, channel.source.path = "bind", f"{context.channel_folder}/{channel.target_name}"
+    for screen in devicelist.of(live, Graphics):
+        for place in screen.listens:
+            if place.type == "socket" and not place.socket and not screen.socket:
+                place.socket = f"{context.folder}/{screen.type}.sock"
 
 
 def screens(live: DomainXML, used: set[int]) -> None:

@@ -223,3 +223,26 @@ async def test_consoles_are_for_one_at_a_time(hv: Any) -> None:
     async with asyncio.timeout(5):
         with contextlib.suppress(VirtError, OSError):
             await to_the_end(second)
+
+
+@pytest.mark.parametrize("deep", [False, True])
+async def test_sockets_have_their_places(tmp_path: Path, deep: bool) -> None:
+    root = tmp_path / ("d" * 60) / ("e" * 60) if deep else tmp_path
+    devices = f"""<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>
+    <serial type='unix'><source mode='bind' path='{root}/serial'/></serial>
+    <graphics type='vnc'><listen type='socket'/></graphics><video><model type='vga'/></video>"""
+    async with splitvirt.embed(root) as hv:
+        vm = await hv.create(tiny(devices=devices), PAUSED)
+        made = {p.name: p for p in root.rglob("*") if p.is_socket()}
+        assert made.keys() == {"serial", "vnc.sock", "monitor.sock", "org.qemu.guest_agent.0"}
+        xml = await vm.xml()
+        assert all(str(made[name]) in xml for name in ("serial", "vnc.sock", "org.qemu.guest_agent.0"))
+        with pytest.raises(VirtError, match="Guest agent is not responding: QEMU guest agent is not connected"):
+            await vm.hostname()
+        reader, end = pipe()
+        await vm.open_console("serial0", 0, end)
+        await vm.destroy()
+        async with asyncio.timeout(5):
+            with contextlib.suppress(VirtError, OSError):
+                await to_the_end(reader)
+    assert [p for p in root.rglob("*") if p.is_socket() and p.name != "serial"] == []
