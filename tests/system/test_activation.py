@@ -13,7 +13,13 @@ pytestmark = pytest.mark.long
 
 
 def state(host: Container, unit: str) -> str:
-    return host.run("systemctl", "is-active", unit).stdout.strip()
+    """What a unit is, once it is no longer "activating": a daemon may answer before systemd reads that it is ready."""
+    for _ in range(50):
+        now = host.run("systemctl", "is-active", unit).stdout.strip()
+        if now != "activating":
+            break
+        time.sleep(0.1)
+    return now
 
 
 def stop(host: Container, *daemons: str) -> None:
