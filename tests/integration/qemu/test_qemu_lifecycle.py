@@ -1,8 +1,10 @@
 """States, reasons, events and refusals of a guest's life, as libvirt has them."""
 
 import asyncio
+import contextlib
 import os
 import signal
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -160,6 +162,55 @@ async def test_what_becomes_of_a_panic(hv: Any, action: str, last: str) -> None:
     wanted = c.VIR_DOMAIN_RUNNING if last == "running" else c.VIR_DOMAIN_CRASHED
     await heard.when(lambda: vm.current_state == wanted, 5)
     assert crashed in heard.lifecycle()
+
+
+@pytest.mark.parametrize(
+    ("action", "state_after", "told"),
+    [
+        ("pause", c.VIR_DOMAIN_PAUSED, c.VIR_DOMAIN_EVENT_WATCHDOG_PAUSE),
+        ("none", c.VIR_DOMAIN_RUNNING, c.VIR_DOMAIN_EVENT_WATCHDOG_NONE),
+        ("reset", c.VIR_DOMAIN_RUNNING, c.VIR_DOMAIN_EVENT_WATCHDOG_RESET),
+        ("poweroff", c.VIR_DOMAIN_SHUTOFF, c.VIR_DOMAIN_EVENT_WATCHDOG_POWEROFF),
+    ],
+)
+async def test_what_a_watchdog_does(hv: Any, action: str, state_after: int, told: int) -> None:
+    heard = Heard(hv)
+    vm = await hv.define(tiny(devices=f"<watchdog model='ib700' action='{action}'/>"))
+    await vm.create()
+    with contextlib.suppress(OperationInvalid):  # QEMU powers off without another word
+        await vm.monitor_command("o /b 0x443 0x0f", 1)  # starts the timer, at zero seconds
+    await heard.when(lambda: ("watchdog", "tiny", (told,)) in heard.all)
+    if state_after == c.VIR_DOMAIN_SHUTOFF:
+        await heard.until(c.VIR_DOMAIN_EVENT_STOPPED)
+    elif state_after == c.VIR_DOMAIN_PAUSED:
+        await heard.until(c.VIR_DOMAIN_EVENT_SUSPENDED)
+        assert (await vm.state()).reason == c.VIR_DOMAIN_PAUSED_WATCHDOG
+        assert heard.lifecycle()[-1] == (c.VIR_DOMAIN_EVENT_SUSPENDED, c.VIR_DOMAIN_EVENT_SUSPENDED_WATCHDOG)
+    assert (await vm.state()).state == state_after
+
+
+async def test_a_viewer_is_told_of(hv: Any) -> None:
+    heard = Heard(hv)
+    vm = await hv.create(tiny(devices="<graphics type='vnc' autoport='yes'/><video><model type='vga'/></video>"))
+    port = (await vm.xml()).partition("type='vnc' port='")[2].partition("'")[0]
+    _, viewer = await asyncio.open_connection("127.0.0.1", int(port))
+    await heard.when(lambda: any(name == "graphics" for name, _, _ in heard.all))
+    viewer.close()
+    await viewer.wait_closed()
+    phases = [c.VIR_DOMAIN_EVENT_GRAPHICS_CONNECT, c.VIR_DOMAIN_EVENT_GRAPHICS_DISCONNECT]
+    await heard.when(lambda: [v[0] for name, _, v in heard.all if name == "graphics"] == phases)
+    local = next(v[1] for name, _, v in heard.all if name == "graphics")
+    assert (local.node, local.service) == ("127.0.0.1", port)
+
+
+async def test_qemus_own_events_are_passed_on(hv: Any) -> None:
+    heard = Heard(hv)
+    vm = await hv.create(tiny(), PAUSED)
+    await vm.resume()
+    await heard.when(lambda: any(name == "monitor_event" and values[0] == "RESUME" for name, _, values in heard.all))
+    (values,) = [v for name, _, v in heard.all if name == "monitor_event" and v[0] == "RESUME"]
+    assert abs(values[1] - time.time()) < 60
+    assert 0 <= values[2] < 1_000_000
 
 
 OFF = "Requested operation is not valid: domain is not running"
