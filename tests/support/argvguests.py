@@ -71,6 +71,16 @@ def machines(folder: Path) -> Iterator[tuple[str, str]]:
     """Boards, firmware, boot order, memory."""
     yield "pc", guest()
     yield "q35", guest(machine="q35")
+    yield (
+        "microvm",
+        guest(
+            "<controller type='usb' model='none'/>"
+            + disk(folder, "virtio", "vda")
+            + "<interface type='user'><model type='virtio'/></interface><serial type='pty'/><memballoon model='none'/>"
+            "<rng model='virtio'><backend model='builtin'/></rng>",
+            machine="microvm",
+        ),
+    )
     yield "old-pc", guest(machine="pc-i440fx-2.9")
     yield "no-acpi", guest(features="")
     yield "smm", guest(machine="q35", features="<acpi/><smm state='on'><tseg unit='MiB'>16</tseg></smm>")

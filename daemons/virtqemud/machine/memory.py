@@ -72,8 +72,9 @@ def backend(ctx: Context, id: str, kib: int, node: Cell | None, device: Any = No
     order = ("qom-type", "id")
     parts.json("-object", {k: value[k] for k in order} | {k: v for k, v in value.items() if k not in order})
     path = where.get("mem-path")
-    if path and not ctx.native and device is None:
-        parts.folders.append(path.rpartition("/")[0])
+    if path and not ctx.native and not (device is not None and device.source and device.source.path):
+        huge = path.endswith(f"/libvirt/qemu/{ctx.short_name}")  # QEMU makes a file of its own in it
+        parts.folders.append(path if huge else path.rpartition("/")[0])
     return parts
 
 
@@ -114,8 +115,14 @@ def location(ctx: Context, id: str, kib: int, node: Cell | None, device: Any) ->
 
 
 def memory_folder(ctx: Context) -> str:
-    """Where files that back memory are."""
-    return f"{ctx.settings.memory_backing_dir or ctx.lib + '/ram'}/{ctx.short_name}"
+    """Where files that back memory are: at a start the guest's own folder, unless a place is configured.
+
+    libvirt's usual place is printed, but would outlive the guest.
+    """
+    configured = ctx.settings.memory_backing_dir
+    if configured or ctx.native:
+        return f"{configured or ctx.lib + '/ram'}/{ctx.short_name}"
+    return f"{ctx.folder}/ram"
 
 
 def shared(ctx: Context, node: Cell | None, device: Any) -> bool | None:

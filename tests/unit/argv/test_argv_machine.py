@@ -169,3 +169,18 @@ def test_no_firmware_fits(firmware: Settings) -> None:
     asked = "<firmware><feature enabled='yes' name='secure-boot'/></firmware>"
     with pytest.raises(VirtError, match="Unable to find any firmware to satisfy 'efi'"):
         command(efi("pc", asked), settings=firmware)
+
+
+def test_memory_in_a_file_is_the_guests_own_at_a_start() -> None:
+    document = guest(top="<memoryBacking><source type='file'/></memoryBacking>")
+    made = command(document, native=False, id=3)
+    assert '"mem-path":"/lib/domain-3-t/ram/pc.ram"' in made.text()
+    assert made.needs.folders == ["/lib/domain-3-t/ram"]
+    made = command(document, native=False, id=3, settings=Settings(memory_backing_dir="/big"))
+    assert made.needs.folders == ["/big/3-t"]
+
+
+def test_folder_for_hugepages_is_made() -> None:
+    document = guest(top="<memoryBacking><hugepages/></memoryBacking>")
+    made = command(document, native=False, id=3, settings=Settings(hugetlbfs=[("/huge", 2048)]))
+    assert made.needs.folders == ["/huge/libvirt/qemu/3-t"]

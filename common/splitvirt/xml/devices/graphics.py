@@ -22,6 +22,10 @@ class Listen(Element, tag="listen"):
     socket: str | None = attr(when="socket")
     from_config: int | None = attr("@fromConfig", mode=0)
 
+    def check(self, node: Node) -> None:
+        if self.type != "socket" and "socket" in node.attrs:
+            raise XMLError("'socket' attribute is valid only for listen type 'socket'")
+
 
 class SpiceChannel(Element, tag="channel"):
     """Which of the channels must, may or must not be encrypted."""
@@ -72,7 +76,7 @@ class Graphics(Element, tag="graphics"):
     mouse_mode: Literal["server", "client"] | None = attr("mouse/@mode", when="spice")
     copypaste: YesNo | None = attr("clipboard/@copypaste", when="spice")
     filetransfer: YesNo | None = attr("filetransfer/@enable", when="spice")
-    gl: YesNo | None = attr("gl/@enable", when=("type", ("sdl", "spice", "dbus")))
+    gl: YesNo | None = attr("gl/@enable", needed=True, when=("type", ("sdl", "spice", "dbus")))
     rendernode: str | None = attr("gl/@rendernode", when=("type", ("spice", "egl-headless", "dbus")))
     audio_id: Unsigned | None = attr("audio/@id", when=SOUNDING)
 
@@ -82,6 +86,8 @@ class Graphics(Element, tag="graphics"):
             self.port, self.vnc_port = self.vnc_port, None
         self.channels = [c for c in self.channels if c.mode != "any"]
         self.demand(node)
+        if self.passwd is None:
+            self.passwd_valid_to = self.connected = None
         if self.connected not in (None, "keep") and self.type == "vnc":
             raise ConfigUnsupported("VNC supports connected='keep' only")
         if self.type == "vnc" and self.passwd and len(self.passwd) > 8:
