@@ -30,7 +30,7 @@ def stop(host: Container, *daemons: str) -> None:
 def test_the_first_call_on_a_socket_starts_the_daemon(host: Container) -> None:
     stop(host, "virtqemud")
     host.ok("virsh", "-c", "qemu:///system", "list", "--all")
-    assert state(host, "virtqemud.service") == "active"
+    assert state(host, "virtqemud.service") in ("activating", "active")  # it answers before it has joined the bus
 
 
 def test_the_read_only_and_the_admin_socket_start_it_as_well(host: Container) -> None:
