@@ -50,7 +50,7 @@ class Shape:
         if node.children:
             self.read_children(node, values, lost, top)
         if self.required:
-            self.demand(node, values)
+            self.demand(node, values, top)
 
     def read_attributes(self, node: Node, values: dict[str, Any], lost: Lost, top: Node) -> None:
         known = self.known
@@ -112,9 +112,9 @@ class Shape:
                 error.add_note(f"line {node.line}")
                 raise error
 
-    def demand(self, node: Node, values: dict[str, Any]) -> None:
+    def demand(self, node: Node, values: dict[str, Any], top: Node) -> None:
         for spot in self.required:
-            if values.get(spot.name) is None and (spot.test is None or spot.test(node)):
+            if values.get(spot.name) is None and (spot.test is None or spot.test(top)):
                 error = spot.field.missing() if spot.field.missing else spot.lacking(node)
                 error.add_note(f"line {node.line}")
                 raise error

@@ -101,8 +101,11 @@ def fill(video: Video) -> None:
     """One card's defaults."""
     model = video.model or ""
     if model == "none":
+        video.heads = None
         return
-    video.heads = video.heads or 1
+    video.heads = 1 if video.heads is None else video.heads
+    if video.vram:
+        video.vram = 1 << (video.vram - 1).bit_length()
     if model == "qxl":
         video.ram = video.ram or 64 * MIB
         video.vram = video.vram or 64 * MIB

@@ -173,6 +173,10 @@ def video(dev: Video, domain: Domain) -> None:
         raise ConfigUnsupported("'vhostuser' driver is only supported with 'virtio' device")
     if dev.heads not in (None, 1) and kind not in ("qxl", "virtio"):
         raise ConfigUnsupported(f"video type '{kind}' doesn't support multiple 'heads'")
+    if kind != "qxl" and dev.ram:
+        raise ConfigUnsupported("ram attribute only supported for video type qxl")
+    if dev.driver and dev.driver.iommu is not None and kind != "virtio":
+        raise ConfigUnsupported("iommu driver option is only supported for virtio devices")
     if kind == "qxl" and dev.vgamem and (dev.vgamem < 1024 or dev.vgamem & (dev.vgamem - 1)):
         raise ConfigUnsupported(
             "value for 'vgamem' must be at least 1 MiB (1024 KiB)"
