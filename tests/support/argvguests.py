@@ -119,6 +119,7 @@ def machines(folder: Path) -> Iterator[tuple[str, str]]:
             "<timer name='hpet' present='no'/></clock>"
         ),
     )
+    yield "memory-file", guest(top="<memoryBacking><source type='file'/><access mode='shared'/></memoryBacking>")
     yield "memfd", guest(top="<memoryBacking><source type='memfd'/><access mode='shared'/></memoryBacking>")
     yield (
         "dimms",
