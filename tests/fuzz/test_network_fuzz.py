@@ -46,7 +46,7 @@ def mutated(text: str, seed: int) -> str:
         parts[at] = chance.choice(WORDS)
     text = "'".join(parts)
     for _ in range(chance.randint(0, 2)):
-        start = chance.randrange(len(text))
+        start = chance.randrange(len(text) + 1)
         end = min(len(text), start + chance.randint(0, 60))
         text = text[:start] + text[start:end] * chance.choice((0, 2)) + text[end:]
     return text
@@ -66,7 +66,8 @@ def test_networks(seed: int) -> None:
         place(net, ("taken",))
         printed = net.to_xml(inactive=True)
         again = read(printed).to_xml(inactive=True)
-        assert again == printed or re.search(
+        empty = re.search(r"<bandwidth>\s*</bandwidth>", printed)  # a limit of nothing is printed once, as libvirt does
+        assert again == printed or empty
             r"<bandwidth>\s*</bandwidth>", printed
         )  # a limit of nothing is printed once more, as libvirt does
         firewall.rules(net)
