@@ -35,6 +35,9 @@ elif [ ! -e "$root/usr/lib/splitvirt" ]; then
   "$root/usr/lib/splitvirt/bin/pip" install --quiet --compile "$here[daemons]"
 fi
 
+# Members of this group manage guests without a password (policy/polkit/60-splitvirt.rules); Debian's libvirt has it too.
+[ -n "$root" ] || getent group libvirt >/dev/null || groupadd --system libvirt
+
 put 644 /usr/lib/systemd/system "$here"/systemd/system/*
 put 644 /usr/lib/systemd/user "$here"/systemd/user/*
 put 644 /usr/share/dbus-1/system-services "$here"/systemd/dbus/system-services/*
