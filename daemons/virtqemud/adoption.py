@@ -96,6 +96,7 @@ async def _take_over(guest: QemuDomain, process: Held, status: Status) -> None:
         helper = Held.open(pid, started)
         if helper is not None:
             running.helpers.append(helper)
+    guest.helpers = running.helpers
     assert guest.live
     guest.learn_chardevs(guest.live, await running.learn())
     now = await running.monitor.execute("query-status")

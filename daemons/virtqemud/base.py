@@ -55,6 +55,8 @@ class DomainBase(Domain):
         self.consoles: dict[str, Pump] = {}
         """Sessions by path of the pty or socket."""
         self.process: Held | None = None
+        self.helpers: list[Held] = []
+        """Processes that serve the guest, from before its QEMU is there."""
         self.starting = False
         self.ending = ""
         """How the guest is being ended, "" when nobody ends it: "destroyed", "crashed"..."""
@@ -63,6 +65,8 @@ class DomainBase(Domain):
         self.fake_reboot = False
         self.autodestroy = False
         self._finishing: asyncio.Future[None] | None = None
+        self.unplugging: dict[str, asyncio.Event] = {}
+        """Devices that a call waits for, by alias; set when the guest has let go."""
         self.undo: list[Callable[[], object]] = []
         """What is to be given back when the guest ends, in reverse order."""
         self.hand_over: list[Callable[[int], Awaitable[None]]] = []
@@ -150,6 +154,10 @@ class DomainBase(Domain):
 
     def disk_of(self, device: str, node: str) -> tuple[str, str]:
         """Path and alias of the disk that QEMU names by its device's path or by a block node."""
+        raise NotImplementedError
+
+    def device_gone(self, alias: str) -> None:
+        """The guest has let go of a device."""
         raise NotImplementedError
 
     def agent(self) -> Agent:

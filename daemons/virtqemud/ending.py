@@ -78,7 +78,7 @@ class Ending(DomainBase):
                 log.exception("clearing up after %r", self)
         places.remove()
         self.driver.unnumber(self.whole)
-        self.live, self.autodestroy, self.ending = None, False, ""
+        self.live, self.helpers, self.autodestroy, self.ending = None, [], False, ""
         self.current_state, self.current_reason = c.VIR_DOMAIN_SHUTOFF, reason
 
     def paused(self) -> None:
@@ -174,7 +174,7 @@ class Ending(DomainBase):
             started=process.started if process else 0,
             boot_id=self.driver.boot_id,
             vcpus=guest.vcpus if guest else [],
-            helpers=[(helper.pid, helper.started) for helper in guest.helpers] if guest else [],
+            helpers=[(helper.pid, helper.started) for helper in self.helpers],
             autodestroy=self.autodestroy,
             fake_reboot=self.fake_reboot,
         ).save(self.places.status)

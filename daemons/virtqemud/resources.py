@@ -45,6 +45,7 @@ class Resources:
         self.guest, self.live, self.context, self.flags = guest, live, context, flags
         self.driver = guest.driver
         self.helpers: list[Held] = []
+        guest.helpers = self.helpers
         self.helpers_before: list[Helper] = []
         self.folders: dict[str, int] = {}
         """Descriptors of folders that QEMU and the helpers inherit."""
@@ -106,6 +107,7 @@ class Resources:
             except OSError as error:
                 raise InternalError(f"cannot run {helper.argv[0]}: {error.strerror}", domain=VIR_FROM_QEMU) from error
         self.helpers.append(process)
+        self.guest.record()  # a successor ends it if we do not live to start QEMU
         try:
             await _socket_of(process, path)
         except TimeoutError:

@@ -1,4 +1,4 @@
-"""Every command line of a kind that can run here is taken by the installed QEMU: paused, under TCG, until it greets."""
+"""Every command line of a kind that can run here is taken by the installed QEMU: paused, under TCG, until it answers."""
 
 import asyncio
 import json
@@ -19,8 +19,8 @@ from virtqemud.probe import Prober
 
 EMULATOR = "/usr/bin/qemu-system-x86_64"
 AT_ONCE = 2
-GREETING = 30.0
-"""Seconds that QEMU has to greet, on a busy machine."""
+ANSWER = 30.0
+"""Seconds that QEMU has to answer, on a busy machine."""
 
 pytestmark = [
     pytest.mark.long,
@@ -33,7 +33,8 @@ pytestmark = [
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with what the guests refer to."""
     made = tmp_path_factory.mktemp("a")
-    (made / "raw.img").write_bytes(bytes(1 << 20))
+    for image in ("raw.img", "cd.img"):
+        (made / image).write_bytes(bytes(1 << 20))
     kernel = bytearray(1 << 20)
     kernel[0x1F1], kernel[0x202:0x208] = 4, b"HdrS\x0f\x02"  # as much of a Linux kernel as QEMU looks at:
     kernel[0x22C:0x230] = b"\xff\xff\xff\x37"  # where its initrd may end
@@ -57,14 +58,14 @@ def command(document: str, caps: Capabilities, lib: Path) -> Command:
     return made
 
 
-async def greeting(made: Command, lib: Path) -> str:
-    """QEMU's first words on the monitor; what it says on stderr instead when it ends without one."""
+async def answer(made: Command, lib: Path) -> str:
+    """QEMU's status over the monitor, once all is set up; what it says on stderr instead when it ends before."""
     process = await asyncio.create_subprocess_exec(
         *made.argv, env=made.env, stdin=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE, cwd=lib
     )
     path = next(p for p in lib.glob("domain-1-*")) / "monitor.sock"
     try:
-        async with asyncio.timeout(GREETING):
+        async with asyncio.timeout(ANSWER):
             while True:
                 try:
                     reader, writer = await asyncio.open_unix_connection(path)
@@ -75,6 +76,9 @@ async def greeting(made: Command, lib: Path) -> str:
                         return (await process.stderr.read()).decode()
                     await asyncio.sleep(0.02)
             try:
+                await reader.readline()  # the greeting comes from a thread of its own, before devices are made
+                writer.write(b'{"execute": "qmp_capabilities"} {"execute": "query-status"}')
+                await reader.readline()
                 line = await reader.readline()
             except ConnectionError:
                 line = b""
@@ -100,8 +104,8 @@ async def test_accepts_argv(folder: Path, tmp_path: Path) -> None:
             lib = tmp_path / name
             lib.mkdir()
             own = shutil.copytree(folder, lib / "a")  # QEMU locks images
-            said = await greeting(command(document.replace(str(folder), str(own)), caps, lib), lib)
-        if not said.startswith("{") or "QMP" not in json.loads(said):
+            said = await answer(command(document.replace(str(folder), str(own)), caps, lib), lib)
+        if not said.startswith("{") or json.loads(said).get("return", {}).get("status") != "prelaunch":
             refused[name] = said.strip() or "nothing"
 
     async with asyncio.timeout(300), asyncio.TaskGroup() as tasks:

@@ -9,7 +9,7 @@ from support.qemu import PAUSED, needs_qemu, tiny
 
 import splitvirt
 from splitvirt.api import constants as c
-from splitvirt.api.errors import InvalidArg, NoSupport, OperationInvalid
+from splitvirt.api.errors import InvalidArg, NoSupport, OperationInvalid, VirtError
 from splitvirt.api.params import TypedParam, values
 
 pytestmark = needs_qemu
@@ -42,7 +42,7 @@ async def test_processor_time(vm: Any) -> None:
     assert (told["cpu_shares"], told["vcpu_quota"]) == (512, -1)
     with pytest.raises(InvalidArg, match="'vcpu_period' is out of range"):
         await vm.set_scheduler_params([TypedParam.ullong("vcpu_period", 5)], CONFIG)
-    with pytest.raises(InvalidArg, match="parameter 'nope' not supported"):
+    with pytest.raises(VirtError, match="parameter 'nope' not supported"):
         await vm.set_scheduler_params([TypedParam.ullong("nope", 5)], CONFIG)
 
 
