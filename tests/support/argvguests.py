@@ -51,8 +51,8 @@ def free_port(kind: socket.SocketKind, low: int = 0) -> int:
 def disk(
     folder: Path, bus: str, target: str, *, device: str = "disk", kind: str = "raw", more: str = "", inner: str = ""
 ) -> str:
-    """A disk on an image in the folder: `raw.img`, `top.qcow2` ..."""
-    path = folder / ("raw.img" if kind == "raw" else "top.qcow2")
+    """A disk on an image in the folder: `raw.img`, `top.qcow2` or `cd.img`"""
+    path = folder / ("cd.img" if device == "cdrom" else "raw.img" if kind == "raw" else "top.qcow2")
     return HARD.format(device=device, kind=kind, more=more, path=path, target=target, bus=bus, inner=inner)
 
 

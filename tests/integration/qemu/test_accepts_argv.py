@@ -1,4 +1,4 @@
-"""Every command line of a kind that can run here is taken by the installed QEMU: paused, under TCG, until it answers."""
+"""Every command line of a kind that can run here is taken by the installed QEMU, paused, under TCG."""
 
 import asyncio
 import json
