@@ -108,6 +108,7 @@ def prepare(
     virtioserial.assign_virtio_serial(domain)
     pci.assign_pci(domain, caps)
     usb.assign_usb(domain)
+    chardevs.place_console(domain)
     for check in CHECKS:
         check(domain, caps)
     rules.spice(domain, spice_tls)

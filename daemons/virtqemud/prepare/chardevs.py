@@ -30,7 +30,8 @@ def defaults(domain: Domain, caps: Capabilities) -> None:
     for i, console in enumerate(devices.consoles):
         console.target_port = i
     number(devices.serials)
-    number(devices.parallels)
+    for i in range(len(devices.parallels)):
+        number(devices.parallels[: i + 1])
     for serial in devices.serials:
         target(serial, domain)
     same_console(domain)
@@ -47,7 +48,7 @@ def defaults(domain: Domain, caps: Capabilities) -> None:
 
 
 def number(ports: Sequence[Serial | Parallel]) -> None:
-    """Give ports without a number the next after the highest so far."""
+    """Give ports without a number the next after the highest."""
     for port in ports:
         if port.target_port is None:
             port.target_port = max((p.target_port for p in ports if p.target_port is not None), default=-1) + 1
@@ -96,6 +97,13 @@ def replace(console: Console, serial: Serial) -> None:
     console.alias = serial.alias
     console.target_port = serial.target_port
     console.address = twin.address
+
+
+def place_console(domain: Domain) -> None:
+    """The console that is the first serial port is where that port is."""
+    devices = domain.devices
+    if devices.consoles and devices.serials and devices.consoles[0].target_type == "serial":
+        replace(devices.consoles[0], devices.serials[0])
 
 
 def forget_own_path(channel: Channel) -> None:

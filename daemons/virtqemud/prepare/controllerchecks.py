@@ -1,6 +1,7 @@
 """What a controller may not be or have, in libvirt's words."""
 
 from splitvirt.api.errors import ConfigUnsupported, InternalError, XMLDetail, XMLError
+from splitvirt.xml.address import PciAddress
 from splitvirt.xml.devices.controller import (
     ControllerDriver,
     IdeController,
@@ -34,7 +35,7 @@ OPTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
     "chassis": ("chassis", PORTS),
     "port": ("port", PORTS),
     "bus_nr": ("busNr", EXPANDERS),
-    "hotplug": ("hotplug", (*PORTS, "pci-root", "pcie-root")),
+    "hotplug": ("hotplug", (*PORTS, "pci-root")),
 }
 """Which models have each option."""
 RANGES = {"chassis_nr": ("chassisNr", 1, 255), "chassis": ("chassis", 0, 255), "port": ("port", 0, 255)}
@@ -129,6 +130,13 @@ def check_pci(controller: PciController, domain: Domain) -> None:
     """Options that the model has, in their ranges, and a NUMA node that exists."""
     where = f"PCI controller with index '{controller.index}', model '{controller.model}'"
     where += f" and modelName '{controller.name or 'none'}'"
+    address = controller.address
+    above = address.bus if isinstance(address, PciAddress) and controller.model == "pci-bridge" else -1
+    if controller.index is not None and controller.index <= above:
+        raise ConfigUnsupported(
+            f"PCI controller at index {controller.index} (0x{controller.index:02x}) has bus='0x{above:02x}', "
+            "but index must be larger than bus"
+        )
     if controller.target_index is not None and bool(controller.index) != bool(controller.target_index):
         raise ConfigUnsupported("Only the PCI controller with index 0 can have target index 0, and vice versa")
     for name, (shown, low, high) in RANGES.items():

@@ -125,6 +125,9 @@ def features(system: Os) -> None:
 
 def check(domain: Domain, caps: Capabilities) -> None:
     """What contradicts itself. Raises XMLDetail, XMLError or ConfigUnsupported."""
+    machine = domain.os.machine if domain.os else None
+    if machine and caps.machine(machine) is None:
+        raise ConfigUnsupported(f"Emulator '{domain.devices.emulator}' does not support machine type '{machine}'")
     system = domain.os
     assert system is not None
     if system.firmware:
