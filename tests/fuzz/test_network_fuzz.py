@@ -68,8 +68,6 @@ def test_networks(seed: int) -> None:
         again = read(printed).to_xml(inactive=True)
         empty = re.search(r"<bandwidth>\s*</bandwidth>", printed)  # a limit of nothing is printed once, as libvirt does
         assert again == printed or empty
-            r"<bandwidth>\s*</bandwidth>", printed
-        )  # a limit of nothing is printed once more, as libvirt does
         firewall.rules(net)
         dnsmasq.configuration(net, FILES)
         dnsmasq.kept_hosts(net)
