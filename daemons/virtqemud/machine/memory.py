@@ -8,6 +8,7 @@ from splitvirt.xml.cpu import Cell, Latency, Numa
 from virtqemud.context import Context
 from virtqemud.parts import Parts, options
 
+NO_HUGETLBFS = "hugetlbfs filesystem is not mounted or disabled by administrator config"
 POLICIES = {"strict": "bind", "preferred": "preferred", "interleave": "interleave"}
 ASSOCIATIVITY = {"none": "none", "direct": "direct", "full": "complex"}
 CACHE_POLICIES = {"none": "none", "writeback": "write-back", "writethrough": "write-through"}
@@ -66,7 +67,7 @@ def aligned(kib: int, to: int = 1 << 10) -> int:
 def backend(ctx: Context, id: str, kib: int, node: Cell | None, device: Any = None) -> Parts:
     """`-object memory-backend-*` for the board, a node, or a memory device."""
     parts = Parts()
-    where = location(ctx, id, kib, node, device)
+    where = location(ctx, id, node, device)
     bind = binding(ctx, None if node is None else node.id, device)
     value = where | {"size": kib << 10} | bind
     order = ("qom-type", "id")
@@ -78,33 +79,21 @@ def backend(ctx: Context, id: str, kib: int, node: Cell | None, device: Any = No
     return parts
 
 
-def location(ctx: Context, id: str, kib: int, node: Cell | None, device: Any) -> dict[str, Any]:
+def location(ctx: Context, id: str, node: Cell | None, device: Any) -> dict[str, Any]:
     """Where a backend's memory comes from."""
     backing = ctx.domain.memory_backing
-    kind = backing.source if backing else None
     share = shared(ctx, node, device)
-    page = device_page(device) or page_size(ctx, node)
-    prealloc = True if backing and backing.allocation == "immediate" else None
-    name = device.alias if device is not None else id
-    value: dict[str, Any] = {"id": id, "share": share, "prealloc": prealloc}
-    if backing and backing.allocation_threads:
-        value["prealloc-threads"] = backing.allocation_threads
-    path = device.source.path if device is not None and device.source else None
-    if path:
-        value |= {"qom-type": "memory-backend-file", "mem-path": path}
-        if device.model == "nvdimm" and not device.source.pmem:
-            value["prealloc"] = True
-        align = device.source.alignsize
-        value |= {"align": align << 10 if align else None, "pmem": True if device.source.pmem else None}
-    elif kind == "memfd":
-        value["qom-type"] = "memory-backend-memfd"
-        value |= {"hugetlb": True, "hugetlbsize": page << 10} if page else {}
-    elif page is not None:
-        value |= {"qom-type": "memory-backend-file", "mem-path": hugepage_folder(ctx, page), "prealloc": True}
-    elif kind == "file" or share is not None:
-        value |= {"qom-type": "memory-backend-file", "mem-path": f"{memory_folder(ctx)}/{name}"}
+    value: dict[str, Any] = {
+        "id": id,
+        "share": share,
+        "prealloc": True if backing and backing.allocation == "immediate" else None,
+        "prealloc-threads": backing.allocation_threads or None if backing else None,
+    }
+    if device is not None and device.source and device.source.path:
+        value |= device_file(device)
     else:
-        value["qom-type"] = "memory-backend-ram"
+        name = device.alias if device is not None else id
+        value |= source(ctx, name, page_of(device) or page_size(ctx, node), named=share is not None)
     if value["qom-type"] == "memory-backend-file":
         value["discard-data"] = discards(ctx, node, device)
     if device is not None and device.model == "virtio-mem":
@@ -112,6 +101,31 @@ def location(ctx: Context, id: str, kib: int, node: Cell | None, device: Any) ->
     if device is None and node is None and value["qom-type"] != "memory-backend-ram":
         value["x-use-canonical-path-for-ramblock-id"] = False
     return value
+
+
+def device_file(device: Any) -> dict[str, Any]:
+    """A file or device of the host behind a memory device."""
+    source, align = device.source, device.source.alignsize
+    return {
+        "qom-type": "memory-backend-file",
+        "mem-path": source.path,
+        "align": align << 10 if align else None,
+        "pmem": True if source.pmem else None,
+    } | ({"prealloc": True} if device.model == "nvdimm" and not source.pmem else {})
+
+
+def source(ctx: Context, name: str, page: int | None, *, named: bool) -> dict[str, Any]:
+    """Anonymous memory, a memfd, huge pages, or a file; `named` says that it must be sharable by a name."""
+    backing = ctx.domain.memory_backing
+    kind = backing.source if backing else None
+    if kind == "memfd":
+        pages = {} if page is None else {"hugetlb": True, "hugetlbsize": (page or default_page(ctx)) << 10}
+        return {"qom-type": "memory-backend-memfd"} | pages
+    if page is not None:
+        return {"qom-type": "memory-backend-file", "mem-path": hugepage_folder(ctx, page), "prealloc": True}
+    if kind == "file" or named:
+        return {"qom-type": "memory-backend-file", "mem-path": f"{memory_folder(ctx)}/{name}"}
+    return {"qom-type": "memory-backend-ram"}
 
 
 def memory_folder(ctx: Context) -> str:
@@ -145,7 +159,8 @@ def discards(ctx: Context, node: Cell | None, device: Any) -> bool | None:
     return own
 
 
-def device_page(device: Any) -> int | None:
+def page_of(device: Any) -> int | None:
+    """KiB of the pages that a memory device asks for."""
     return device.source.pagesize if device is not None and device.source else None
 
 
@@ -168,12 +183,19 @@ def plain_or(size: int) -> int | None:
     return None if size == 4 else size
 
 
+def default_page(ctx: Context) -> int:
+    """KiB of the host's usual huge pages. Raises InternalError where none are mounted."""
+    if not ctx.settings.hugetlbfs:
+        raise InternalError(NO_HUGETLBFS)
+    return ctx.settings.hugetlbfs[0][1]
+
+
 def hugepage_folder(ctx: Context, page: int) -> str:
     """The guest's folder on the hugetlbfs with pages of that size. Raises InternalError where there is none."""
-    mounts = ctx.settings.hugetlbfs
-    if not mounts:
-        raise InternalError("hugetlbfs filesystem is not mounted or disabled by administrator config")
-    found = mounts[0] if page == 0 else next((m for m in mounts if m[1] == page), None)
+    page = page or default_page(ctx)
+    found = next((m for m in ctx.settings.hugetlbfs if m[1] == page), None)
+    if not ctx.settings.hugetlbfs:
+        raise InternalError(NO_HUGETLBFS)
     if found is None:
         raise InternalError(f"Unable to find any usable hugetlbfs mount for {page} KiB")
     return f"{found[0]}/libvirt/qemu/{ctx.short_name}"
