@@ -227,6 +227,9 @@ class Storage:
             if each.transient and not ctx.native:
                 raise ConfigUnsupported("transient disk not supported by this QEMU binary")
             numbers = [ctx.next_node() for _ in chain_of(each)]
+            for image, number in zip(chain_of(each), numbers, strict=True):
+                if image.source is not None and not ctx.native:
+                    image.source.index = number
             if not each.empty:
                 self.chains[id(each)] = Chain(each, numbers, ctx)
         numbered = [(d, ctx.next_node()) for d in ctx.domain.devices.hostdevs if isinstance(d, ScsiHostdev)]

@@ -1,21 +1,17 @@
-"""What is kept of a guest: undefining, renaming, its devices as they will be at the next start."""
+"""What is kept of a guest: undefining, renaming, what its end leads to."""
 
 from __future__ import annotations
 
 from splitvirt.api import constants as c
 from splitvirt.api.errors import (
-    DeviceMissing,
+    ConfigUnsupported,
     DomainExists,
     InvalidArg,
-    OperationFailed,
     OperationInvalid,
-    OperationUnsupported,
     XMLError,
 )
 from splitvirt.store.files import remove_durable
-from splitvirt.xml.devices.device import Device
 from splitvirt.xml.domain import Domain as DomainXML
-from splitvirt.xml.element import Element
 
 from .flags import only
 from .lifecycle import Lifecycle
@@ -87,7 +83,7 @@ class Configuring(Lifecycle):
             if self.config is None:
                 raise OperationInvalid("cannot rename a transient domain", domain=QEMU)
             if name == self.name:
-                raise OperationFailed("Can't rename domain to itself", domain=QEMU)
+                raise OperationInvalid("Can't rename domain to itself", domain=QEMU)
             if self.driver.guests.by_name(name) is not None:
                 raise DomainExists(f"domain with name '{name}' already exists", domain=QEMU)
             if await self.has_managed_save():
@@ -114,8 +110,11 @@ class Configuring(Lifecycle):
         actions = ("destroy", "restart", "rename-restart", "preserve", "coredump-destroy", "coredump-restart")
         if not 0 <= type < len(fields):
             raise InvalidArg(f"Unsupported lifecycle type '{type}'", domain=QEMU)
-        if not 0 <= action < len(actions) or (action > 3 and type != 2):
+        if not 0 <= action < len(actions):
             raise InvalidArg(f"Unsupported lifecycle action '{action}'", domain=QEMU)
+        if action > 3 and type != 2:
+            words = f"Lifecycle event '{fields[type][3:]}' doesn't support '{actions[action]}' action"
+            raise ConfigUnsupported(words, domain=QEMU)
         async with self.job.hold("set_lifecycle_action"):
             live, config = self.impact(flags)
             if live is not None:
@@ -128,120 +127,3 @@ class Configuring(Lifecycle):
                 changed = config.copy()
                 setattr(changed, fields[type], actions[action])
                 self.keep(changed)
-
-    # ---- devices of the kept configuration
-
-    async def attach_device(self, xml: str, flags: int = 0) -> None:
-        """Add a device, at the next start."""
-        async with self.job.hold("attach_device"):
-            config = self._kept(flags, "attach")
-            device, into = self._parse_device(xml)
-            changed = config.copy()
-            here = getattr(changed.devices, into)
-            if isinstance(here, list):
-                twin = self._same(here, device)
-                if twin is not None:
-                    raise OperationFailed(f"{_what(twin)} already exists", domain=QEMU)
-                here.append(device)
-            elif here is not None:
-                raise OperationInvalid(f"domain already has a {device.TAG} device", domain=QEMU)
-            else:
-                setattr(changed.devices, into, device)
-            await self._keep_complete(changed)
-
-    async def detach_device(self, xml: str, flags: int = 0) -> None:
-        """Remove a device, from the next start on."""
-        async with self.job.hold("detach_device"):
-            config = self._kept(flags, "detach")
-            device, into = self._parse_device(xml)
-            changed = config.copy()
-            here = getattr(changed.devices, into)
-            twin = self._same(here if isinstance(here, list) else [here], device)
-            if twin is None:
-                raise DeviceMissing(f"no device matching {_what(device)} in the configuration", domain=QEMU)
-            if isinstance(here, list):
-                here.remove(twin)
-            else:
-                setattr(changed.devices, into, None)
-            await self._keep_complete(changed)
-
-    async def update_device(self, xml: str, flags: int = 0) -> None:
-        """Put a device in the place of the one that it names."""
-        async with self.job.hold("update_device"):
-            config = self._kept(flags, "update")
-            device, into = self._parse_device(xml)
-            changed = config.copy()
-            here = getattr(changed.devices, into)
-            twin = self._same(here if isinstance(here, list) else [here], device)
-            if twin is None:
-                raise DeviceMissing(f"no device matching {_what(device)} in the configuration", domain=QEMU)
-            if isinstance(device, Device) and isinstance(twin, Device) and device.address is None:
-                device.address = twin.address
-            if isinstance(here, list):
-                here[here.index(twin)] = device
-            else:
-                setattr(changed.devices, into, device)
-            await self._keep_complete(changed)
-
-    async def detach_device_alias(self, alias: str, flags: int = 0) -> None:
-        """Remove the device of that alias, from the next start on."""
-        async with self.job.hold("detach_device_alias"):
-            changed = self._kept(flags, "detach").copy()
-            for name, value in list(changed.devices.__dict__.items()):
-                inside = value if isinstance(value, list) else [value]
-                for device in inside:
-                    if isinstance(device, Device) and device.alias == alias:
-                        inside.remove(device) if isinstance(value, list) else setattr(changed.devices, name, None)
-                        await self._keep_complete(changed)
-                        return
-            raise DeviceMissing(f"no device with alias '{alias}' found", domain=QEMU)
-
-    def _kept(self, flags: int, verb: str) -> DomainXML:
-        live, config = self.impact(flags)
-        if live is not None:
-            raise OperationUnsupported(f"cannot {verb} devices of a running domain; use --config", domain=QEMU)
-        assert config is not None
-        return config
-
-    def _parse_device(self, xml: str) -> tuple[Element, str]:
-        """A device, and the field of `<devices>` that takes it."""
-        shell = DomainXML.from_xml(f"<domain type='qemu'><name>x</name><devices>{_body(xml)}</devices></domain>")
-        for name, value in shell.devices.__dict__.items():
-            found = value if isinstance(value, list) else [value]
-            if found and isinstance(found[0], Element):
-                return found[0], name
-        raise XMLError("unknown device type", domain=c.VIR_FROM_DOMAIN)
-
-    def _same(self, among: list[Element], device: Element) -> Element | None:
-        """The device that another one speaks of: by target, MAC, alias or address, else by being equal."""
-        for twin in among:
-            if type(twin) is not type(device) and twin is not None and twin.TAG != device.TAG:
-                continue
-            for field in ("target", "target_dev", "dev", "mac", "mac_address"):
-                own = getattr(device, field, None)
-                if own is not None and own == getattr(twin, field, None):
-                    return twin
-        return next((twin for twin in among if twin is not None and _alike(twin, device)), None)
-
-    async def _keep_complete(self, changed: DomainXML) -> None:
-        from .prepare import prepare
-
-        prepare(changed, await self.driver.capabilities_of(changed), nvram=str(self.driver.places.nvram))
-        self.keep(changed)
-
-
-def _alike(twin: Element, device: Element) -> bool:
-    """Whether a device says nothing that its twin contradicts."""
-    said = {name: value for name, value in device.__dict__.items() if value not in (None, [], False)}
-    return twin.TAG == device.TAG and all(getattr(twin, name, None) == value for name, value in said.items())
-
-
-def _what(device: Element) -> str:
-    target = getattr(device, "target_dev", None) or getattr(device, "alias", None)
-    return f"{device.TAG} '{target}'" if target else device.TAG
-
-
-def _body(xml: str) -> str:
-    """A device's document without its XML declaration."""
-    text = xml.strip()
-    return text.partition("?>")[2] if text.startswith("<?xml") else text

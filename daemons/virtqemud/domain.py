@@ -3,6 +3,7 @@
 from .config import Configuring
 from .console import Consoles
 from .disks import Disks
+from .hotplug import Hotplug
 from .interfaces import Interfaces
 from .limits import Limits
 from .memory import Memory
@@ -17,7 +18,7 @@ from .vcpus import Processors
 
 
 class QemuDomain(
-    MonitorEvents, Reading, Configuring, Describing, Consoles, Tools, Statistics,
+    MonitorEvents, Reading, Hotplug, Configuring, Describing, Consoles, Tools, Statistics,
     Memory, Threads, Processors, Limits, Disks, Interfaces, Saving,
 ):  # fmt: skip
     """A guest of the QEMU driver."""

@@ -101,7 +101,7 @@ class MonitorEvents(Lifecycle):
 
     def _on_device_deleted(self, data: dict[str, Any]) -> None:
         if "device" in data:
-            self._emit(Domain.device_removed, str(data["device"]))
+            self.device_gone(str(data["device"]))
 
     def _on_tray_moved(self, data: dict[str, Any]) -> None:
         opened = c.VIR_DOMAIN_EVENT_TRAY_CHANGE_OPEN if data["tray-open"] else c.VIR_DOMAIN_EVENT_TRAY_CHANGE_CLOSE
