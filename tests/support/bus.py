@@ -42,6 +42,7 @@ def private_bus(folder: Path) -> Iterator[str]:
     try:
         assert bus.stdout is not None
         address = bus.stdout.readline().strip()
+        (folder / "bus.pid").write_text(str(bus.pid))
         assert address, "the bus did not start"
         yield address
     finally:

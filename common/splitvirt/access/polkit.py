@@ -29,6 +29,11 @@ _REMEMBERED_MAX = 10_000
 class Bus(Protocol):
     """What this needs of a D-Bus connection."""
 
+    @property
+    def connected(self) -> bool:
+        """Whether it still is one."""
+        ...
+
     async def call(
         self, destination: str, path: str, interface: str, member: str, signature: str, body: Sequence[object],
         *, timeout: float,
@@ -106,7 +111,7 @@ class Polkit:
 
     async def _connected(self) -> Bus:
         async with self._opening:
-            if self._bus is None:
+            if self._bus is None or not self._bus.connected:
                 self._bus = await self._connect()
                 await self._bus.on_signal(_NAME, _INTERFACE, "Changed", self._known.clear)
             return self._bus

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from splitvirt.access.identity import Identity
 from splitvirt.access.rules import Access
 from splitvirt.api.admin import Admin
-from splitvirt.api.errors import SystemError_, VirtError
+from splitvirt.api.errors import SystemError_
 from splitvirt.daemon import sockets
 from splitvirt.daemon.admin import Administration
 from splitvirt.daemon.config import Config
@@ -29,25 +29,22 @@ from splitvirt.daemon.log import Log
 from splitvirt.daemon.main import VERSION, Options, Service, load
 from splitvirt.daemon.metrics import Metrics
 from splitvirt.daemon.notify import Notifier, passed_fds
-from splitvirt.daemon.report import DaemonReport, Report
+from splitvirt.daemon.onbus import OnBus
 from splitvirt.daemon.story import tell
 from splitvirt.host.paths import Layout
 from splitvirt.rpc.forward import Route, Routes
-from splitvirt.rpc.limits import Count, Limits
+from splitvirt.rpc.limits import Limits
 from splitvirt.rpc.listener import bind
 from splitvirt.rpc.server import Server
 
 if TYPE_CHECKING:
     from splitvirt.access.polkit import Polkit
     from splitvirt.dbus.bus import Bus
-    from splitvirt.dbus.export import Export
 
 log = logging.getLogger(__name__)
 
 DRAIN = 60.0
 """Seconds that calls under way may take when the daemon is told to go."""
-BUS_COUNTS_MAX = 1000
-"""Calls over D-Bus that are counted by name."""
 HEAD_START = 0.05
 """Seconds for which clients that wait at the start are served before anything else is done."""
 QUIET = 1.0
@@ -67,9 +64,7 @@ class Daemon:
         self.active = self.started
         self.access = self._make_access()
         self.access.opens = self._opens
-        self.bus: Bus | None = None
-        self.export: Export | None = None
-        self.bus_counts: dict[str, Count] = {}
+        self.on_bus = OnBus(self)
         self._end: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._tasks: set[asyncio.Task[None]] = set()
         self._watch: asyncio.Task[None] | None = None
@@ -95,7 +90,7 @@ class Daemon:
         listeners, self.stored = sockets.adopt(passed_fds(), self.service.name)
         self.activated = bool(listeners)
         self._signals()
-        self._keep(self.notifier.watchdog())
+        self.keep(self.notifier.watchdog())
         if not listeners:
             listeners = sockets.make(self.layout, self.service.name, self.config, self.options.listen)
         stack.callback(sockets.close, listeners)
@@ -104,7 +99,7 @@ class Daemon:
         self.driver.events.subscribe(tell)
         await self._open_servers(listeners, stack)
         await self._answer_waiting()
-        await self._join_bus()
+        await self.on_bus.join()
 
     async def _open_servers(self, listeners: list[sockets.Listening], stack: contextlib.AsyncExitStack) -> None:
         own = {self.service.contract: self.driver}
@@ -162,13 +157,9 @@ class Daemon:
         log.info("leaving: %s", why)
         self.notifier.stopping(why)
         self.notifier.extend(DRAIN + 10)
-        if self.bus:
-            for name in self.bus_names:
-                await self.bus.release_name(name)
+        await self.on_bus.release()
         await self._drain()
-        if self.bus:
-            self.bus.close()
-            await self.bus.closed()
+        await self.on_bus.close()
         for task in self._tasks:
             task.cancel()
 
@@ -185,8 +176,9 @@ class Daemon:
     def _unfinished(self) -> bool:
         now = time.monotonic()
         peers = (peer for server in self.servers.values() for peer in server.peers.values())
-        calls = self.export.running if self.export else 0
-        return bool(calls) or any(peer.in_flight or now - peer.channel.last_read < QUIET for peer in peers)
+        return bool(self.on_bus.running) or any(
+            peer.in_flight or now - peer.channel.last_read < QUIET for peer in peers
+        )
 
     # -- idling ----------------------------------------------------------------------------------------------------
 
@@ -199,7 +191,7 @@ class Daemon:
         self.timeout = seconds
         if self._watch:
             self._watch.cancel()
-        self._watch = self._keep(self._watch_idle()) if seconds else None
+        self._watch = self.keep(self._watch_idle()) if seconds else None
 
     async def _watch_idle(self) -> None:
         while True:
@@ -212,8 +204,9 @@ class Daemon:
     def idle(self) -> bool:
         """Whether nobody is connected, nothing is under way and nothing runs or is held."""
         servers = self.servers.values()
-        calls = self.export.running if self.export else 0
-        return not (self.driver.busy or calls or any(server.peers or server.running for server in servers))
+        return not (
+            self.driver.busy or self.on_bus.running or any(server.peers or server.running for server in servers)
+        )
 
     def end(self, why: str) -> None:
         """Begin to leave."""
@@ -309,44 +302,8 @@ class Daemon:
 
         return Polkit(connect)
 
-    @property
-    def bus_names(self) -> list[str]:
-        """Our names on the bus; `own_org_libvirt` adds the one that libvirt-dbus's clients ask for."""
-        own = [f"org.splitvirt.{self.service.name}"]
-        return own + (["org.libvirt"] if self.config.flag("own_org_libvirt") else [])
-
-    async def _join_bus(self) -> None:
-        wanted = self.options.bus or ("none" if self.layout.root else self.layout.mode)
-        if wanted == "none":
-            return
-        from splitvirt.dbus.bus import Bus
-        from splitvirt.dbus.export import Export
-
-        try:
-            self.bus = await Bus.connect(wanted)
-            self.export = Export(self.bus, self.service.bus_path, self.access)
-            self.export.offer(self.service.contract, self.driver)
-            self.export.offer(Report, DaemonReport(self))
-            self.export.observe = self._count_on_bus
-            for contract, root in getattr(self.driver, "bus_offers", ()):
-                self.export.offer(contract, root)
-            await self.export.start(self.touch)
-            for name in self.bus_names:
-                await self.bus.request_name(name)
-        except VirtError as e:
-            if self.options.bus:
-                raise
-            log.warning("not on D-Bus: %s", e)
-            self.bus = self.export = None
-        else:
-            self.bus.on_lost(lambda: self.end("the message bus is gone"))
-
-    def _count_on_bus(self, name: str, seconds: float, failed: bool) -> None:
-        if name not in self.bus_counts and len(self.bus_counts) >= BUS_COUNTS_MAX:
-            name = "other"  # names are the callers' own words
-        self.bus_counts.setdefault(name, Count(name)).add(seconds, failed)
-
-    def _keep(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+    def keep(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        """Run something beside all else, until it ends or the daemon does."""
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

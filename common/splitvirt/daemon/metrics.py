@@ -61,7 +61,7 @@ class Metrics:
         yield from self._calls([count for server in servers.values() for count in server.counts()])
 
     def _calls(self, counts: Iterable[Count]) -> Iterator[str]:
-        over_bus = list(self.daemon.bus_counts.values())
+        over_bus = list(self.daemon.on_bus.counts.values())
         fronts = [("rpc", count) for count in counts] + [("dbus", count) for count in over_bus]
         yield "# TYPE splitvirt_call_seconds histogram"
         yield "# UNIT splitvirt_call_seconds seconds"

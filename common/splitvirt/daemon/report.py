@@ -144,8 +144,8 @@ class DaemonReport(Report):
         now = time.monotonic()
         over_rpc = (one for server in self.daemon.servers.values() for one in server.under_way.values())
         found = [JobRow(one.name, one.client, now - one.since) for one in over_rpc]
-        if self.daemon.export:
-            found += [JobRow(one.name, one.sender, now - one.since) for one in self.daemon.export.running.values()]
+        if export := self.daemon.on_bus.export:
+            found += [JobRow(one.name, one.sender, now - one.since) for one in export.running.values()]
         return found
 
     async def objects(self) -> list[ObjectRow]:

@@ -12,7 +12,7 @@ from splitvirt.access.rules import Access
 from splitvirt.api.call import Call
 from splitvirt.api.dispatch import Caller, perform, seen
 from splitvirt.api.errors import AccessDenied, InternalError, InvalidArg, OperationDenied, VirtError
-from splitvirt.api.event import Hub
+from splitvirt.api.event import Hub, Subscription
 from splitvirt.api.record import Object, Ref
 from splitvirt.api.wire import Many
 from splitvirt.dbus import names
@@ -90,6 +90,7 @@ class Export:
         self.touched: Callable[[], None] = lambda: None
         self.observe: Callable[[str, float, bool], None] = lambda name, seconds, failed: None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._heard: list[Subscription] = []
         self._numbers = itertools.count(1)
 
     # -- what is offered -------------------------------------------------------------------------------------------
@@ -100,7 +101,7 @@ class Export:
         self.paths.add(getattr(contract, "OBJECTS", ()))
         hub = getattr(root, "events", None)
         if isinstance(hub, Hub):
-            hub.subscribe(self.signals.happened)
+            self._heard.append(hub.subscribe(self.signals.happened))
 
     async def start(self, touched: Callable[[], None]) -> None:
         """Answer from now on; `touched` is called at every message. The name is requested after this."""
@@ -111,6 +112,12 @@ class Export:
                 self.signals.seen(self.paths.of(target))
         self.bus.on_method(self._received)
         self.bus.on_lost(self.callers.close)
+
+    def close(self) -> None:
+        """Hear the drivers' events no more; every caller is gone."""
+        for one in self._heard:
+            one.close()
+        self.callers.close()
 
     def carrier(self) -> Carrier:
         """For a message with descriptors to come."""

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.bus import private_bus
 
 MODULE = "virtqemud"
 XML = "<domain type='qemu'><name>{}</name><memory>1024</memory><os><type arch='x86_64'>hvm</type></os></domain>"
@@ -47,9 +48,9 @@ class Running:
 
 
 @contextlib.contextmanager
-def daemon(root: Path, *options: str) -> Iterator[Running]:
+def daemon(root: Path, *options: str, bus: str = "none") -> Iterator[Running]:
     log = root.with_suffix(".log")
-    command = [sys.executable, "-m", MODULE, "--root", str(root), "--bus", "none", *options]
+    command = [sys.executable, "-m", MODULE, "--root", str(root), "--bus", bus, *options]
     with log.open("w") as out:
         process = subprocess.Popen(command, stderr=out, text=True, stdin=subprocess.DEVNULL)
     running = Running(root, process, log)
@@ -197,3 +198,21 @@ def test_calls_that_run_are_finished_before_it_goes(tmp_path: Path) -> None:
         told = [client.communicate(timeout=20)[1] for client in clients]
         refused = b"Failed to connect socket"  # of its own sockets, a new connection finds none: that is no lost call
         assert all(client.returncode == 0 or refused in said for client, said in zip(clients, told, strict=True)), told
+
+
+def test_a_bus_that_comes_again_is_joined_again(tmp_path: Path) -> None:
+    def ask(address: str) -> str:
+        command = ["busctl", f"--address={address}", "get-property", "org.splitvirt.virtqemud", "/org/libvirt/QEMU"]
+        return subprocess.check_output([*command, "org.splitvirt.Daemon1", "State"], text=True, timeout=20)
+
+    if shutil.which("busctl") is None:
+        pytest.skip("busctl is not installed (systemd)")
+    with private_bus(tmp_path) as address, daemon(tmp_path / "root", bus=address.partition(",")[0]) as running:
+        assert ask(address) == 's "running"\n'
+        os.kill(int((tmp_path / "bus.pid").read_text()), signal.SIGTERM)
+        wait(lambda: "the message bus is gone" in running.log.read_text())
+        assert running.virsh("list") is not None
+        with private_bus(tmp_path) as again:
+            wait(lambda: "on the message bus again" in running.log.read_text())
+            assert ask(again) == 's "running"\n'
+            assert running.end() == 0

@@ -85,6 +85,8 @@ def test_fine_access_without_polkit_denies() -> None:
 class Scripted:
     """A bus on which polkit gives prepared answers."""
 
+    connected = True
+
     def __init__(self, *answers: Any) -> None:
         self.answers = list(answers)
         self.asked: list[Any] = []
