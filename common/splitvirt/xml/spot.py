@@ -213,7 +213,7 @@ class Apart(Spot):
     def read(self, node: Node, values: dict[str, Any], lost: Lost) -> bool:
         if self.name in values:
             return False
-        values[self.name] = Foreign.parse(node)
+        values[self.name] = Foreign.parse(node, lost)
         return True
 
     def write(self, values: Mapping[str, Any], out: list[str], pad: str, bits: int) -> None:

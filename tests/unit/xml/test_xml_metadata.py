@@ -54,6 +54,11 @@ def test_nothing_is_left(given: str) -> None:
     assert "  <metadata/>\n" in domain.to_xml()
 
 
+def test_what_is_not_kept_is_not_lost_in_silence() -> None:
+    domain = Domain.from_xml("<domain type='test'><name>n</name><metadata><a/><b:c xmlns:b='u'/></metadata></domain>")
+    assert [u.path for u in domain.unknown] == ["domain/metadata/a"]
+
+
 def test_a_namespace_of_the_document_is_declared_where_it_is_used() -> None:
     domain = Domain.from_xml(
         "<domain type='test' xmlns:c='u:c' xmlns:z='u:z'><name>n</name><metadata><c:d/></metadata></domain>"

@@ -22,6 +22,7 @@ from splitvirt.xml.element import (
     present,
     text,
 )
+from splitvirt.xml.netparts import IPAddress, Route
 
 
 class Hostdev(Device):
@@ -165,6 +166,8 @@ class CapabilityHostdev(Hostdev, tag="hostdev", when=("mode", "capabilities")):
     block: str | None = text("source/block", when="storage", order=-1)
     char: str | None = text("source/char", when="misc", order=-1)
     interface: str | None = text("source/interface", when="net", order=-1)
+    ips: list[IPAddress] = children(order=-1)
+    routes: list[Route] = children(order=-1)
 
 
 class UnknownHostdev(Hostdev, tag="hostdev"):
