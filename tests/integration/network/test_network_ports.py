@@ -222,3 +222,29 @@ async def test_a_stranger_is_refused(served: Daemon, bus: str) -> None:
 def end_text(process: "subprocess.Popen[str]") -> None:
     process.kill()
     process.communicate(timeout=10)
+
+
+async def test_the_death_of_a_server_is_told(served: Daemon, bus: str) -> None:
+    from dbus_fast import Message, MessageType
+    from dbus_fast.aio import MessageBus
+
+    await started(bus)
+    told: list[list[Any]] = []
+    connection = await MessageBus(bus_address=bus).connect()
+    connection.add_message_handler(
+        lambda m: told.append(m.body) if m.message_type == MessageType.SIGNAL and m.member == "ServerEnded" else None
+    )
+    await connection.call(
+        Message(
+            destination="org.freedesktop.DBus",
+            path="/org/freedesktop/DBus",
+            interface="org.freedesktop.DBus",
+            member="AddMatch",
+            signature="s",
+            body=["type='signal',interface='org.splitvirt.NetworkPort1'"],
+        )
+    )
+    os.kill(int((served.root / "run/libvirt/network/n1.pid").read_text()), signal.SIGKILL)
+    await until(lambda: told, 5)
+    assert told == [["n1", 0.5]]
+    connection.disconnect()
