@@ -270,7 +270,9 @@ class QemuDriver(Starting, HostCalls, Listing):
         if "/" in config.name or config.name in (".", ".."):
             raise XMLError(f"name {config.name} cannot contain '/'", domain=c.VIR_FROM_DOMAIN)
         config.uuid = str(self._uuid(config.uuid))
-        prepare(config, await self.capabilities_of(config), nvram=str(self.places.nvram))
+        prepare(
+            config, await self.capabilities_of(config), nvram=str(self.places.nvram), spice_tls=self.settings.spice_tls
+        )
         return config
 
     @staticmethod

@@ -123,7 +123,12 @@ class KeptDevices(DomainBase):
     async def _complete(self, changed: DomainXML) -> DomainXML:
         from .prepare import prepare
 
-        prepare(changed, await self.driver.capabilities_of(changed), nvram=str(self.driver.places.nvram))
+        prepare(
+            changed,
+            await self.driver.capabilities_of(changed),
+            nvram=str(self.driver.places.nvram),
+            spice_tls=self.driver.settings.spice_tls,
+        )
         return changed
 
 

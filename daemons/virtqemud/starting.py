@@ -65,7 +65,13 @@ class Starting(HostCalls, Listing):
         """A configuration made fit for one run."""
         from .prepare import prepare
 
-        prepare(config, await self.capabilities_of(config), for_start=True, nvram=str(self.places.nvram))
+        prepare(
+            config,
+            await self.capabilities_of(config),
+            for_start=True,
+            nvram=str(self.places.nvram),
+            spice_tls=self.settings.spice_tls,
+        )
         return config
 
     @asynccontextmanager
