@@ -24,7 +24,7 @@ from splitvirt.xml.network import Network
 
 from . import firewall, subnet
 from .dnsmasq import Files
-from .flags import check_flags
+from .flags import check_flags, check_known
 from .forwarding import Forwarding
 from .lease import Leases
 from .lifecycle import LivingNetwork
@@ -233,8 +233,11 @@ class NetworkDriver(api.Networks):
 
     # the calls
 
-    def _read(self, xml: str) -> Network:
-        return read(xml, self._choose)
+    def _read(self, xml: str, *, validate: bool) -> Network:
+        net = read(xml, self._choose)
+        if validate:
+            check_known(net, "network")
+        return net
 
     def _choose(self, family: int) -> tuple[str, int]:
         """A free block of addresses for a network that asks for one."""
@@ -256,7 +259,7 @@ class NetworkDriver(api.Networks):
 
     async def define(self, xml: str, flags: int = 0) -> VirtualNetwork:
         check_flags(flags, c.VIR_NETWORK_DEFINE_VALIDATE, "networkDefineXMLFlags")
-        net = self._read(xml)
+        net = self._read(xml, validate=bool(flags & c.VIR_NETWORK_DEFINE_VALIDATE))
         found = self._same(net)
         place(net, self.taken_bridges(found), self.devices)
         self.folder.save(net.name or "", net.to_xml(inactive=True))
@@ -269,7 +272,7 @@ class NetworkDriver(api.Networks):
 
     async def create(self, xml: str, flags: int = 0) -> VirtualNetwork:
         check_flags(flags, c.VIR_NETWORK_CREATE_VALIDATE, "networkCreateXMLFlags")
-        net = self._read(xml)
+        net = self._read(xml, validate=bool(flags & c.VIR_NETWORK_CREATE_VALIDATE))
         found = self._same(net)
         if found is not None and found.active:
             raise OperationInvalid(f"network is already active as '{found.name}'", domain=VIR_FROM_NETWORK)

@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Mapping
 
 from splitvirt.api.constants import VIR_FROM_NETWORK
-from splitvirt.api.errors import ArgumentUnsupported, InvalidArg
+from splitvirt.api.errors import ArgumentUnsupported, InvalidArg, XMLSchema
 from splitvirt.api.params import TypedParam
+from splitvirt.xml.element import Element
 
 
 def check_flags(flags: int, known: int, function: str) -> None:
@@ -24,3 +25,10 @@ def check_params(params: Iterable[TypedParam], known: Mapping[str, int]) -> None
         if param.name in seen:
             raise InvalidArg(f"parameter '{param.name}' occurs multiple times", domain=VIR_FROM_NETWORK)
         seen.add(param.name)
+
+
+def check_known(element: Element, what: str) -> None:
+    """Refuse a document with parts that the format does not have. Raises XMLSchema, naming the first."""
+    if element.unknown:
+        first = element.unknown[0]
+        raise XMLSchema(f"{first.path} (line {first.line}) is not part of the {what} format", domain=VIR_FROM_NETWORK)

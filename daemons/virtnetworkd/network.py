@@ -13,7 +13,7 @@ from splitvirt.xml.network import Network
 from splitvirt.xml.networkport import DirectPlug, HostdevPlug, NetworkPort
 
 from . import dnsmasq, firewall, leasefile, shaping
-from .flags import check_flags
+from .flags import check_flags, check_known
 from .lifecycle import LivingNetwork, invalid
 from .port import HeldPort, free_class, promised
 from .prepare import check
@@ -215,6 +215,8 @@ class VirtualNetwork(LivingNetwork):
             if self.live is None:
                 raise invalid(f"network '{self.name}' is not active")
             port = read_port(xml)
+            if flags & c.VIR_NETWORK_PORT_CREATE_VALIDATE:
+                check_known(port, "network port")
             if UUID(port.uuid) in self.held:
                 raise NetworkPortExists(f"Network port with UUID {port.uuid} already exists exists already")
             reclaim = bool(flags & c.VIR_NETWORK_PORT_CREATE_RECLAIM)

@@ -132,3 +132,15 @@ def test_refusals_have_libvirts_words(virsh: Virsh, root: Path) -> None:
     assert "XML error: nat forwarding requested, but no IP address provided for network 'x'" in text
     (root / "bad.xml").write_text("<network><name>x</network>")
     assert "(network_definition):1:" in virsh("net-define", "bad.xml", wrong=True)
+
+
+def test_unknown_parts_are_refused_only_on_demand(virsh: Virsh, root: Path) -> None:
+    (root / "odd.xml").write_text(NET.replace("<bridge", "<colour name='red'/><bridge"))
+    text = virsh("net-define", "--validate", "odd.xml", wrong=True)
+    assert "network/colour (line 2) is not part of the network format" in text
+    virsh("net-define", "odd.xml")
+    virsh("net-define", "--validate", "net.xml")
+    virsh("net-start", "n1")
+    virsh("net-port-create", "n1", "port.xml", "--validate")
+    virsh("net-destroy", "n1")
+    virsh("net-undefine", "n1")
