@@ -248,3 +248,22 @@ async def test_the_death_of_a_server_is_told(served: Daemon, bus: str) -> None:
     await until(lambda: told, 5)
     assert told == [["n1", 0.5]]
     connection.disconnect()
+
+
+async def test_a_user_has_a_quota(box: Space, root: Path, bus: str) -> None:
+    config = root / "etc/libvirt/virtnetworkd.conf"
+    config.parent.mkdir(parents=True)
+    config.write_text('unix_sock_rw_perms = "0777"\n')  # the admin lets everybody manage networks
+    with daemon(root, "--bus", bus):
+        await started(bus)
+        process = taker(bus, 18, uid=65534)
+        try:
+            lines = [await asyncio.to_thread(said, process) for _ in range(18)]
+            assert [words[0] for words in lines] == ["lent"] * 16 + ["refused"] * 2
+            assert "holds 16 network ports" in " ".join(lines[-1])
+            assert len(taps()) == 16
+            assert {row[5] for row in await call(bus, "List")} == {65534}
+            process.kill()
+            await nobody_holds(bus)
+        finally:
+            end_text(process)
