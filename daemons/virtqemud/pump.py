@@ -57,11 +57,14 @@ class Pump:
             self._end()
 
     async def _inward(self) -> None:
-        """From the stream to the descriptor; a peer that has nothing more to say may still listen."""
+        """From the stream to the descriptor; a peer that finishes wants to hear no more either, as in libvirt."""
         try:
             while data := await self._stream.read():
                 await self._write(data)
+            await self._stream.finish()
         except (VirtError, OSError):
+            pass
+        finally:
             self._end()
 
     async def _read(self) -> bytes:

@@ -2,9 +2,13 @@
 
 import asyncio
 import os
+import pty
+import select
 import shutil
+import signal
 import stat
 import subprocess
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -88,3 +92,31 @@ async def test_where_a_socket_may_be(hv: Any) -> None:
         await hv.expose("relative")
     with pytest.raises(splitvirt.VirtError, match="longer than a socket's path may be"):
         await hv.expose("/" + "d" * 120)
+
+
+async def test_virsh_console_connects_and_leaves(hv: Any) -> None:
+    await hv.create(tiny("talks", devices="<serial type='pty'/>"), PAUSED)
+    uri = await hv.expose(read_only=False)
+
+    def session() -> tuple[int, bytes]:
+        pid, terminal = pty.fork()
+        if pid == 0:
+            os.execvp("virsh", ["virsh", "-q", "-c", uri, "console", "talks"])
+        heard, deadline, left = b"", time.monotonic() + 20, False
+        while time.monotonic() < deadline:
+            if select.select([terminal], [], [], 0.3)[0]:
+                try:
+                    heard += os.read(terminal, 4096)
+                except OSError:
+                    break
+            elif not left:
+                os.write(terminal, b"\x1d")
+                left = True
+        else:
+            os.kill(pid, signal.SIGKILL)
+        os.close(terminal)
+        return os.waitpid(pid, 0)[1], heard
+
+    status, heard = await asyncio.to_thread(session)
+    assert status == 0, heard
+    assert (await virsh(uri, "list", "--name")).stdout.split() == ["talks"]

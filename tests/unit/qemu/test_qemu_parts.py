@@ -140,6 +140,26 @@ async def test_a_pump_carries_both_ways_and_ends_with_the_pty() -> None:
     assert not pump.running
 
 
+async def test_a_pump_ends_when_the_peer_finishes() -> None:
+    master, slave = pty.openpty()
+    ours, theirs = pipe()
+    pump = Pump(os.open(os.ttyname(slave), os.O_RDWR | os.O_NOCTTY), theirs)
+    tasks: list[asyncio.Task[Any]] = []
+
+    def background(work: Any) -> asyncio.Task[Any]:
+        tasks.append(asyncio.get_running_loop().create_task(work))
+        return tasks[-1]
+
+    pump.start(background)
+    await ours.finish()
+    async with asyncio.timeout(5):
+        assert await ours.read() == b""
+        await asyncio.gather(*tasks, return_exceptions=True)
+    assert not pump.running
+    os.close(slave)
+    os.close(master)
+
+
 def test_schema_paths() -> None:
     schema: list[dict[str, Any]] = [
         {"name": "do", "meta-type": "command", "arg-type": "1", "ret-type": "0"},
