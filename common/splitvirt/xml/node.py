@@ -5,11 +5,13 @@ deep nesting, megabytes) in the loop, before it costs anything. Comments and pro
 except inside `<metadata>`, whose content belongs to applications and is kept as they wrote it.
 """
 
+import re
 from typing import Any, NamedTuple, NoReturn
 from xml.parsers import expat
 
 from splitvirt.api.errors import VirtError, XMLDetail, XMLError
 
+NAME = re.compile(r"[^\s<>/]+")
 MAX_SIZE = 4 << 20  # bytes; libvirt's own bound of a string on the wire
 MAX_DEPTH = 256  # as libxml2's
 NAMESPACES = {
@@ -192,7 +194,7 @@ def parse_node(text: str, source: str = "(domain_definition)") -> Node:
     try:
         parser.expat.Parse(data, True)
     except expat.ExpatError as error:
-        raise malformed(error, text, source) from None
+        raise malformed(error, text, source, parser.stack) from None
     finally:
         handlers: Any = parser.expat  # the handlers hold the parser: undo the cycle
         handlers.StartElementHandler = handlers.EndElementHandler = handlers.CharacterDataHandler = None
@@ -208,25 +210,29 @@ def prefixes(node: Node) -> set[str]:
     return found.union(*(prefixes(c) for c in node.children))
 
 
-def malformed(error: expat.ExpatError, text: str, source: str) -> VirtError:
+def malformed(error: expat.ExpatError, text: str, source: str, stack: list[Node]) -> VirtError:
     """libvirt's message for XML that is not well-formed: where, why, the line, and a mark below the place."""
     lines = text.split("\n")
     line = min(error.lineno, len(lines))
     shown = lines[line - 1][:200] if text else "(null)"
     mark = "-" * min(error.offset, len(shown)) if text else ""
-    return XMLDetail(f"{source}:{line}: {reason(error, text)}\n{shown}\n{mark}^")
+    return XMLDetail(f"{source}:{line}: {reason(error, text, stack)}\n{shown}\n{mark}^")
 
 
-def reason(error: expat.ExpatError, text: str) -> str:
+def reason(error: expat.ExpatError, text: str, stack: list[Node]) -> str:
     """expat's reason in the words that libxml2 has for it, where both have the same."""
     if not text.strip():
         return "Document is empty"
     if not text.lstrip().startswith("<"):
         return "Start tag expected, '<' not found"
     words = expat.ErrorString(error.code) or "not well-formed"
+    if stack and words == "mismatched tag":
+        closing = NAME.search(text.split("\n")[error.lineno - 1].encode()[error.offset :].decode(errors="replace"))
+        found = closing[0] if closing else ""
+        return f"Opening and ending tag mismatch: {stack[-1].tag} line {stack[-1].line} and {found}"
+    if stack and words in ("no element found", "unclosed token"):
+        return f"Premature end of data in tag {stack[-1].tag} line {stack[-1].line}"
     return {
-        "mismatched tag": "Opening and ending tag mismatch",
-        "no element found": "Premature end of data",
         "junk after document element": "Extra content at the end of the document",
         "duplicate attribute": "Attribute redefined",
         "undefined entity": "Entity not defined",

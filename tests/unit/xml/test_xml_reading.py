@@ -42,11 +42,14 @@ def test_the_reason_names_what_is_refused() -> None:
     [
         ("", "(domain_definition):1: Document is empty\n(null)\n^"),
         ("x", "(domain_definition):1: Start tag expected, '<' not found\nx\n^"),
-        ("<domain>\n<name>a</domain>", "(domain_definition):2: Opening and ending tag mismatch\n<name>a</domain>\n"),
+        (
+            "<domain>\n<name>a</domain>",
+            "(domain_definition):2: Opening and ending tag mismatch: name line 2 and domain\n<name>a</domain>\n",
+        ),
         ("<domain><name>&nope;</name></domain>", "(domain_definition):1: Entity not defined"),
         ("<domain a='1' a='2'/>", "(domain_definition):1: Attribute redefined"),
         ("<domain/><domain/>", "(domain_definition):1: Extra content at the end of the document"),
-        ("<domain>", "(domain_definition):1: Premature end of data"),
+        ("<domain>", "(domain_definition):1: Premature end of data in tag domain line 1\n<domain>\n"),
         ("<domain>\x00</domain>", "(domain_definition):1: "),
         ("<domain>\ud800</domain>", "(domain_definition):1: "),
     ],

@@ -32,7 +32,6 @@ from splitvirt.xml.devices.vsock import Vsock
 from splitvirt.xml.devices.watchdog import Watchdog
 from splitvirt.xml.element import Element, Node, child, children, text
 
-
 SINGLE: dict[str, tuple[type[Kind], str]] = {
     "memballoon": (InternalError, "only a single memory balloon device is supported"),
     "nvram": (InternalError, "only a single nvram device is supported"),
