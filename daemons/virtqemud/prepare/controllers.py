@@ -42,17 +42,17 @@ def of_type(domain: Domain, type_: str) -> list[AnyController]:
 
 
 def sort(domain: Domain) -> None:
-    """Controllers of a type by number, an EHCI controller before its companions; types stay where they are."""
+    """Controllers of a type beside each other by number, an EHCI controller before its companions."""
     ordered: list[AnyController] = []
     for new in domain.devices.controllers:
-        known = new.index is not None
-        later = [i for i, o in enumerate(ordered) if known and o.type == new.type and rank(o) > rank(new)]
-        ordered.insert(later[0] if later else len(ordered), new)
+        same = [i for i, other in enumerate(ordered) if other.type == new.type]
+        later = [i for i in same if new.index is not None and rank(ordered[i]) > rank(new)]
+        ordered.insert(later[0] if later else same[-1] + 1 if same else len(ordered), new)
     domain.devices.controllers = ordered
 
 
 def rank(controller: AnyController) -> tuple[int, bool]:
-    """Those without a number stay before what follows."""
+    """Those without a number stay in their order."""
     if controller.index is None:
         return -1, False
     return controller.index, getattr(controller, "master", None) is not None
@@ -66,15 +66,23 @@ def ensure(domain: Domain, type_: str, index: int, **values: Any) -> None:
     domain.devices.controllers.append(made)
 
 
-def number(domain: Domain, caps: Capabilities) -> None:
-    """Give controllers without a number the first that is free, and refuse numbers that are used twice."""
-    for controller in domain.devices.controllers:
-        if isinstance(controller, UsbController) and controller.master is None and controller.model in STARTPORT:
-            controller.master = STARTPORT[controller.model]
+def as_read(domain: Domain, caps: Capabilities) -> None:
+    """Where companions' ports start, the order of the controllers, and what goes with host devices.
+
+    Raises XMLDetail for USB controllers beside one that switches USB off.
+    """
     usb = [c for c in domain.devices.controllers if isinstance(c, UsbController)]
+    for controller in usb:
+        if controller.master is None and controller.model in STARTPORT:
+            controller.master = STARTPORT[controller.model]
     if len(usb) > 1 and any(c.model == "none" for c in usb):
         raise XMLDetail("Can't add another USB controller: USB is disabled for this domain")
     sort(domain)
+    for_hostdevs(domain, caps)
+
+
+def number(domain: Domain, caps: Capabilities) -> None:
+    """Give controllers without a number the first that is free, and refuse numbers that are used twice."""
     for controller in domain.devices.controllers:
         if controller.index is None:
             taken = {c.index for c in of_type(domain, controller.type)}

@@ -89,7 +89,7 @@ class Space:
 
     def check(self, place: PciPlace, flags: int, given: bool) -> None:
         """Raise XMLError where a place is none for this kind of device."""
-        domain, index, slot, function = place
+        domain, index, slot, _ = place
         shown = spell_pci(place)
         if domain:
             raise XMLError(f"Invalid PCI address {shown}. Only PCI domain 0 is available")
@@ -99,7 +99,7 @@ class Space:
         if bus is None:
             raise XMLError(f"Invalid PCI address {shown}. There is no PCI controller with index='{index}'")
         self.check_kind(bus, place, flags, given)
-        if slot < bus.first and not function:
+        if slot < bus.first:
             raise XMLError(f"Invalid PCI address {shown}. slot must be >= {bus.first}")
         if slot > bus.last:
             raise XMLError(f"Invalid PCI address {shown}. slot must be <= {bus.last}")
