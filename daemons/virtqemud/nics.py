@@ -160,12 +160,13 @@ def _macvtap(res: Resources, card: Interface) -> Tap:
             link.add_macvtap(name, card.source_dev or "", card.mode or "vepa", card.mac)
             res.guest.undo.append(lambda: _drop(name))
             link.set(name, up=True)
-            fd = res.own(open_macvtap(link.index(name)))
+            fds = open_macvtap(name, link.index(name), vnet_hdr=_is_virtio(card), queues=_queues(card))
+            res.own(*fds)
         except OSError as error:
             words = f"cannot create macvtap on {card.source_dev}: {error.strerror}"
             raise SystemError_(words, domain=VIR_FROM_QEMU) from error
     card.target_dev = name
-    return Tap([fd], _vhost(res, card))
+    return Tap(fds, _vhost(res, card))
 
 
 def _drop(name: str) -> None:

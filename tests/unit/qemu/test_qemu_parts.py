@@ -53,7 +53,7 @@ async def test_agent_answers_after_a_sync(tmp_path: Path) -> None:
         agent = Agent(tmp_path / "agent")
         assert await agent.execute("guest-ping", {"a": 1}) == {"a": 1}
         both = await asyncio.gather(agent.execute("x", {"n": 1}), agent.execute("x", {"n": 2}))
-        assert both == [{"n": 1}, {"n": 2}]
+        assert list(both) == [{"n": 1}, {"n": 2}]
         with pytest.raises(AgentError, match="unable to execute QEMU agent command 'guest-nope': no such command"):
             await agent.execute("guest-nope")
         await agent.close()
@@ -74,7 +74,7 @@ async def test_an_agent_that_does_not_answer(tmp_path: Path) -> None:
     with pytest.raises(AgentUnresponsive, match="Guest agent is not responding: QEMU guest agent is not connected"):
         await Agent(tmp_path / "none").execute("guest-ping")
     for number, how in enumerate((silent, gone, babble)):
-        server = await agent_at(tmp_path / str(number), how)  # type: ignore[arg-type]
+        server = await agent_at(tmp_path / str(number), how)
         agent = Agent(tmp_path / str(number))
         with pytest.raises(AgentUnresponsive):
             await agent.execute("guest-ping", timeout=0.1)
