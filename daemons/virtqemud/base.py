@@ -67,6 +67,8 @@ class DomainBase(Domain):
         self._finishing: asyncio.Future[None] | None = None
         self.unplugging: dict[str, asyncio.Event] = {}
         """Devices that a call waits for, by alias; set when the guest has let go."""
+        self.migration_speed = 0
+        """MiB/s that a migration may take; 0: no limit."""
         self.undo: list[Callable[[], object]] = []
         """What is to be given back when the guest ends, in reverse order."""
         self.hand_over: list[Callable[[int], Awaitable[None]]] = []

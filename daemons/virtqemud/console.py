@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from splitvirt.api import constants as c
-from splitvirt.api.errors import InternalError, InvalidArg, OperationFailed, OperationInvalid, SystemError_, VirtError
+from splitvirt.api.errors import InternalError, OperationFailed, OperationInvalid, SystemError_, VirtError
 from splitvirt.api.stream import Stream
 from splitvirt.host import unix
 from splitvirt.xml.devices.channel import Channel
@@ -141,7 +141,7 @@ class Consoles(Tools):
             if not videos:
                 raise OperationInvalid("no screens to take screenshot from", domain=QEMU)
             if screen >= sum(video.heads or 1 for video in videos):
-                raise InvalidArg("no such screen", domain=QEMU)
+                raise OperationInvalid("no such screen ID", domain=QEMU)
             target = self.places.folder / "screenshot.tmp"
             target.touch(0o600)
             arguments: dict[str, Any] = {"filename": str(target)}

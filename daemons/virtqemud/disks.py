@@ -53,12 +53,12 @@ def disk_path(disk: Disk) -> str | None:
 class Disks(DomainBase):
     """Figures of disks."""
 
-    def find_disk(self, name: str) -> Disk:
-        """The disk of that target or path. InvalidArg where there is none."""
+    def find_disk(self, name: str, words: str = "invalid path: {}") -> Disk:
+        """The disk of that target or path. InvalidArg, in `words`, where there is none."""
         for disk in devicelist.of(self.current, Disk):
             if name in (disk.target, disk_path(disk)):
                 return disk
-        raise InvalidArg(f"invalid path: {name}", domain=QEMU)
+        raise InvalidArg(words.format(name), domain=QEMU)
 
     def disk_of(self, device: str, node: str) -> tuple[str, str]:
         """Path and alias of the disk that QEMU names by its device's path or by a block node."""
@@ -115,16 +115,16 @@ class Disks(DomainBase):
     async def block_info(self, disk: str, flags: int = 0) -> BlockInfo:
         """Sizes in bytes."""
         only(flags, 0, "qemuDomainGetBlockInfo")
-        found = self.find_disk(disk)
+        found = self.find_disk(disk, "invalid path {} not assigned to domain")
         path = disk_path(found)
         if path is None:
             raise InvalidArg(f"disk '{found.target}' does not currently have a source assigned", domain=QEMU)
         if self.guest is not None:
             figure = await self._figure(found)
             capacity = int(figure.image.get("virtual-size", 0))
-            physical = int(figure.image.get("actual-size", 0))
+            allocated, physical = _on_host(path, figure)
             raw = figure.image.get("format") in (None, "raw", "host_device")
-            return BlockInfo(physical if raw else figure.one("wr_highest_offset") or physical, capacity, physical)
+            return BlockInfo(allocated if raw else figure.one("wr_highest_offset") or allocated, capacity, physical)
         try:
             about = os.stat(path)
         except OSError as error:
@@ -151,7 +151,7 @@ class Disks(DomainBase):
         only(flags, c.VIR_DOMAIN_BLOCK_RESIZE_BYTES, "qemuDomainBlockResize")
         async with self.job.hold("block_resize"):
             monitor = self.running().monitor
-            found = self.find_disk(disk)
+            found = self.find_disk(disk, "disk '{}' was not found in the domain config")
             blocks = await monitor.execute("query-block")
             node = next(
                 (b["inserted"]["node-name"] for b in blocks if _alias(str(b.get("qdev", ""))) == found.alias), None
@@ -172,6 +172,16 @@ class Disks(DomainBase):
             for disk in devicelist.of(self.current, Disk)
             if status.get(str(disk.alias)) in codes
         ]
+
+
+def _on_host(path: str, figure: Figure) -> tuple[int, int]:
+    """What of an image is allocated and how long it is, in bytes: as the host says, else as QEMU does."""
+    try:
+        about = os.stat(path)
+    except OSError:
+        told = int(figure.image.get("actual-size", 0))
+        return told, told
+    return about.st_blocks * 512, about.st_size or int(figure.image.get("actual-size", 0))
 
 
 def _alias(device: str) -> str:

@@ -245,7 +245,7 @@ class QemuDriver(Starting, HostCalls, Listing):
             guest = QemuDomain(self, config, persistent=False)
             self.guests.add(guest)
         elif guest.active or guest.job.busy:
-            raise OperationInvalid(f"domain is already active as '{guest.name}'", domain=QEMU)
+            raise OperationInvalid(f"domain '{guest.name}' is already active", domain=QEMU)
         async with guest.job.hold("create"):
             try:
                 await guest.start(config, flags)

@@ -1,7 +1,7 @@
 """Which flags calls know, and libvirt's words for others."""
 
 from splitvirt.api import constants as c
-from splitvirt.api.errors import InvalidArg
+from splitvirt.api.errors import VirtError
 
 START_FLAGS = (
     c.VIR_DOMAIN_START_PAUSED
@@ -16,7 +16,8 @@ START_FLAGS = (
 def only(flags: int, allowed: int, function: str) -> None:
     """Refuse flags that a call does not know, in libvirt's words."""
     if flags & ~allowed:
-        raise InvalidArg(f"unsupported flags (0x{flags & ~allowed:x}) in function {function}", domain=c.VIR_FROM_QEMU)
+        words = f"unsupported flags (0x{flags & ~allowed:x}) in function {function}"
+        raise VirtError.of(c.VIR_ERR_INVALID_ARG, c.VIR_FROM_QEMU, words)
 
 
 STATS = (

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING
 from uuid import UUID, uuid5
 
 from splitvirt.api import constants as c
-from splitvirt.api.errors import ConfigUnsupported, InvalidArg, OperationInvalid, SystemError_
+from splitvirt.api.errors import (
+    ConfigUnsupported,
+    InternalError,
+    InvalidArg,
+    OperationFailed,
+    OperationInvalid,
+    SystemError_,
+    VirtError,
+)
 from splitvirt.api.host import NodeInfo, SecurityModel
 from splitvirt.api.hypervisor import Hypervisor
 from splitvirt.api.params import TypedParam
@@ -113,7 +121,7 @@ class HostCalls(Hypervisor):
             pools = dict(topology.huge_pools(cell))
             for size, count in zip(sizes, counts, strict=True):
                 if size not in pools:
-                    raise OperationInvalid(f"page size {size} is not available on node {cell}", domain=QEMU)
+                    raise OperationFailed(f"page size {size} is not available", domain=QEMU)
                 file = pools[size] / "nr_hugepages"
                 add = int(file.read_text()) if flags & c.VIR_NODE_ALLOC_PAGES_ADD else 0
                 try:
@@ -150,14 +158,15 @@ class HostCalls(Hypervisor):
         only(flags, 0, "nodeGetCPUStats")
         times = topology.cpu_times(None if cpu == c.VIR_NODE_CPU_STATS_ALL_CPUS else cpu)
         if times is None:
-            raise InvalidArg(f"Invalid cpuNum in virHostCPUGetStatsLinux: {cpu}", domain=QEMU)
+            raise VirtError.of(c.VIR_ERR_INVALID_ARG, QEMU, "Invalid cpuNum in virHostCPUGetStatsLinux")
         return times
 
     async def node_memory_stats(self, cell: int, flags: int = 0) -> dict[str, int]:
         """KiB by use, of a cell or of all (-1)."""
         only(flags, 0, "nodeGetMemoryStats")
         if cell != c.VIR_NODE_MEMORY_STATS_ALL_CELLS and cell not in topology.cell_ids():
-            raise InvalidArg(f"cellNum in virHostMemGetStats must be less than or equal to {max(topology.cell_ids())}", domain=QEMU)  # fmt: skip  # noqa: E501
+            words = f"cellNum in virHostMemGetStats must be less than or equal to {max(topology.cell_ids())}"
+            raise VirtError.of(c.VIR_ERR_INVALID_ARG, QEMU, words)
         figures = topology.meminfo(None if cell == c.VIR_NODE_MEMORY_STATS_ALL_CELLS else cell)
         names = {"total": "MemTotal", "free": "MemFree", "buffers": "Buffers", "cached": "Cached"}
         return {name: figures[key] for name, key in names.items() if key in figures}
@@ -209,5 +218,5 @@ def host_uuid() -> UUID:
 def _cells(start: int, count: int) -> list[int]:
     known = topology.cell_ids()
     if start > max(known):
-        raise InvalidArg(f"start cell {start} out of range (0-{max(known)})", domain=QEMU)
+        raise InternalError(f"start cell {start} out of range (0-{max(known)})", domain=QEMU)
     return [cell for cell in known if cell >= start][: count or None]

@@ -31,7 +31,9 @@ class Interfaces(DomainBase):
         """What went through, seen from the guest."""
         self.running()
         card = self.find_card(device)
-        counters = usage.interface_counters(card.target_dev or "")
+        if card.target_dev is None:
+            raise InternalError("Interface name not provided", domain=QEMU)
+        counters = usage.interface_counters(card.target_dev)
         if counters is None:
             raise InternalError(f"interface stats not available for {device}", domain=QEMU)
         keys = [f"{way}_{what}" for way in ("tx", "rx") for what in ("bytes", "packets", "errs", "drop")]

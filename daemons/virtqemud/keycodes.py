@@ -15,7 +15,16 @@ _LINUX = {
 _PLAIN = range(1, 89)
 """Linux's numbers that are the scan codes themselves."""
 
+# USB's usage numbers (HID usage tables, keyboard page) as Linux's.
+_USB = dict(enumerate((
+    30, 48, 46, 32, 18, 33, 34, 35, 23, 36, 37, 38, 50, 49, 24, 25, 16, 19, 31, 20, 22, 47, 17, 45, 21, 44,
+    2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 28, 1, 14, 15, 57, 12, 13, 26, 27, 43, 43, 39, 40, 41, 51, 52, 53, 58,
+    59, 60, 61, 62, 63, 64, 65, 66, 67, 68, 87, 88, 99, 70, 119, 110, 102, 104, 111, 107, 109, 106, 105, 108, 103,
+    69, 98, 55, 74, 78, 96, 79, 80, 81, 75, 76, 77, 71, 72, 73, 82, 83, 86, 127, 116, 117,
+), start=4)) | dict(enumerate((29, 42, 56, 125, 97, 54, 100, 126), start=0xE0))  # fmt: skip
+
 _SETS = {
+    c.VIR_KEYCODE_SET_USB: "usb",
     c.VIR_KEYCODE_SET_LINUX: "linux",
     c.VIR_KEYCODE_SET_XT: "xt",
     c.VIR_KEYCODE_SET_ATSET1: "atset1",
@@ -27,9 +36,13 @@ def to_qnum(codeset: int, code: int) -> int:
     """QEMU's number of a key given in one of libvirt's sets. InvalidArg for a set, InternalError for a key unknown."""
     name = _SETS.get(codeset)
     if name is None:
-        raise InvalidArg(f"unsupported keycode set {codeset}: use linux, xt, atset1 or qnum", domain=c.VIR_FROM_QEMU)
+        raise InvalidArg(
+            f"unsupported keycode set {codeset}: use linux, usb, xt, atset1 or qnum", domain=c.VIR_FROM_QEMU
+        )
     found: int | None = code
-    if name == "linux":
+    if name == "usb":
+        found = code = _USB.get(code, 0)
+    if name in ("linux", "usb"):
         found = code if code in _PLAIN else _LINUX.get(code)
     elif name in ("xt", "atset1"):
         found = code & 0x7F | 0x80 if code >> 8 == 0xE0 else code

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from splitvirt.api import constants as c
 from splitvirt.api.domain import DomainStats
@@ -22,6 +22,47 @@ if TYPE_CHECKING:
 
 QEMU = c.VIR_FROM_QEMU
 EMULATORS = {"x86_64": "qemu-system-x86_64", "i686": "qemu-system-i386", "aarch64": "qemu-system-aarch64"}
+ARCHITECTURES = frozenset(
+    [
+        "alpha",
+        "armv6l",
+        "armv7l",
+        "armv7b",
+        "aarch64",
+        "cris",
+        "i686",
+        "ia64",
+        "lm32",
+        "m68k",
+        "microblaze",
+        "microblazeel",
+        "mips",
+        "mipsel",
+        "mips64",
+        "mips64el",
+        "openrisc",
+        "parisc",
+        "parisc64",
+        "ppc",
+        "ppc64",
+        "ppc64le",
+        "ppcemb",
+        "riscv32",
+        "riscv64",
+        "s390",
+        "s390x",
+        "sh4",
+        "sh4eb",
+        "sparc",
+        "sparc64",
+        "unicore32",
+        "x86_64",
+        "xtensa",
+        "xtensaeb",
+        "loongarch64",
+    ]
+)
+"""Names that libvirt knows."""
 
 _OTHER = (c.VIR_DOMAIN_RUNNING, c.VIR_DOMAIN_PAUSED, c.VIR_DOMAIN_SHUTOFF)
 
@@ -112,9 +153,15 @@ class Listing(Hypervisor):
         flags: int = 0,
     ) -> str:
         """What guests of a kind can have."""
+        from splitvirt.xml.domain import VirtType
+
         from .domcaps import domain_capabilities_xml
 
         only(flags, 0, "qemuConnectGetDomainCapabilities")
+        if virt_type is not None and virt_type not in get_args(VirtType):
+            raise InvalidArg(f"unknown virttype: {virt_type}", domain=QEMU)
+        if arch is not None and arch not in ARCHITECTURES:
+            raise InvalidArg(f"unknown architecture: {arch}", domain=QEMU)
         caps = await self.prober.get(emulator or self.usual_emulator(arch or "x86_64"), kvm=virt_type in (None, "kvm"))
         if arch is not None and arch != caps.arch and (arch, caps.arch) != ("i686", "i386"):
             raise InvalidArg(f"architecture from emulator '{caps.arch}' doesn't match given architecture '{arch}'", domain=QEMU)  # fmt: skip  # noqa: E501

@@ -40,6 +40,7 @@ async def filled(res: Resources) -> AsyncIterator[Order]:
     Descriptors are closed when the context ends; if it ends by an error, the helpers are ended too.
     """
     from .command import build
+    from .devices.channel import settle
 
     context, places = res.context, res.guest.places
     try:
@@ -49,6 +50,7 @@ async def filled(res: Resources) -> AsyncIterator[Order]:
             await res.take()
             for helper in res.helpers_before:
                 await res.start(helper)
+            prepare_files(settle(context))
             command = build(context.domain, context)
             prepare_files(command.needs)
             shorten(command, res)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from splitvirt.api.constants import VIR_FROM_QEMU
-from splitvirt.api.errors import InternalError, VirtError
+from splitvirt.api.errors import InternalError, SystemError_, VirtError
 from splitvirt.host.paths import make_private, user_cache
 from splitvirt.host.process import Launcher
 from splitvirt.store.files import write_volatile
@@ -110,9 +110,7 @@ def binary_key(emulator: str) -> str:
     try:
         stat = os.stat(emulator)
     except OSError as error:
-        raise InternalError(
-            f"Cannot find suitable emulator: {emulator}: {error.strerror}", domain=VIR_FROM_QEMU
-        ) from None
+        raise SystemError_(f"Cannot check QEMU binary {emulator}: {error.strerror}", domain=VIR_FROM_QEMU) from None
     facts = (emulator, stat.st_size, stat.st_ino, stat.st_mtime_ns, FORMAT, DEVICES, OBJECTS)
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:32]
 

@@ -76,7 +76,12 @@ class Statistics(Memory, Processors, Disks, Interfaces):
         if times is None:
             return []
         names = ("cpu.time", "cpu.user", "cpu.system")
-        return [TypedParam.ullong(n, v) for n, v in zip(names, (sum(times), *times), strict=True)]
+        told = [TypedParam.ullong(n, v) for n, v in zip(names, (sum(times), *times), strict=True)]
+        told.append(TypedParam.uint("cpu.cache.monitor.count", 0))  # no cache is watched
+        if self.current.type == "kvm":
+            return told
+        # Without KVM a guest never polls instead of halting.
+        return told + [TypedParam.ullong(f"cpu.haltpoll.{which}.time", 0) for which in ("success", "fail")]
 
     async def _balloon(self, ask: bool) -> list[TypedParam]:
         shown = self.current
@@ -137,6 +142,13 @@ class Statistics(Memory, Processors, Disks, Interfaces):
             path = disk_path(disk)
             if path:
                 told.append(TypedParam.string(f"block.{number}.path", path))
+            index = disk.source.index if disk.source is not None else None
+            if index is not None:
+                told.append(TypedParam.uint(f"block.{number}.backingIndex", index))
+            if not self.active and path:
+                sizes = await self.block_info(path)
+                for key in ("allocation", "capacity", "physical"):
+                    told.append(TypedParam.ullong(f"block.{number}.{key}", getattr(sizes, key)))
             figure = figures.get(str(disk.alias))
             if figure is None:
                 continue
@@ -145,9 +157,11 @@ class Statistics(Memory, Processors, Disks, Interfaces):
         return told
 
     async def _iothread(self, ask: bool) -> list[TypedParam]:
-        if not ask or not self.current.iothreadids:
+        if not ask:
             return []
         threads = await self.running().monitor.execute("query-iothreads")
+        if not threads:
+            return []
         told = [TypedParam.uint("iothread.count", len(threads))]
         for thread in threads:
             number = str(thread["id"]).removeprefix("iothread")

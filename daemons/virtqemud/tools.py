@@ -59,7 +59,7 @@ class Tools(DomainBase):
         for channel in devicelist.of(self.live, Channel):
             if channel.alias == alias and channel.target_type == "virtio":
                 channel.target_state = "connected" if opened else "disconnected"
-                if channel.target_name == AGENT_PORT and opened != self.agent_up:
+                if channel.target_name == AGENT_PORT and (starting or opened != self.agent_up):
                     self.agent_up = opened
                     state = (
                         c.VIR_CONNECT_DOMAIN_EVENT_AGENT_LIFECYCLE_STATE_CONNECTED

@@ -46,6 +46,14 @@ def with_path(dev: Channel, ctx: Context, parts: Parts) -> Channel:
     return placed
 
 
+def settle(ctx: Context) -> Parts:
+    """Note in the guest the paths that its channels get; what must be there for them."""
+    parts = Parts()
+    for dev in ctx.domain.devices.channels:
+        dev.sources = with_path(dev, ctx, parts).sources
+    return parts
+
+
 def socket_name(dev: Channel) -> str:
     at: Any = dev.address
     if dev.target_name:

@@ -249,7 +249,7 @@ async def test_refusals(hv: Any) -> None:
     for call, words in (
         (vm.create(), "domain is already running"),
         (vm.rename("other"), "cannot rename active domain"),
-        (hv.create(tiny("one", uuid=vm.uuid)), "domain is already active as 'one'"),
+        (hv.create(tiny("one", uuid=vm.uuid)), "domain 'one' is already active"),
     ):
         with pytest.raises(OperationInvalid, match=words):
             await call
