@@ -89,15 +89,15 @@ class Leases(NetworkPorts):
         if caller is None:
             return Identity.of_self()
         identity: Identity = caller.identity
-        if identity.uid in (0, os.geteuid()) or await self._permitted(caller, network):
+        if identity.uid in (0, os.geteuid()) or await manages(caller, network):
+            return identity
+        # what goes past our bridges cannot be guarded, so it is not for everybody
+        if network.definition.bridge_name and await self._permitted(caller, network):
             return identity
         raise OperationDenied(f"'{ACTION}' on network '{network.name}' is not allowed to {caller.name}")
 
     async def _permitted(self, caller: Caller, network: "VirtualNetwork") -> bool:
-        """By the ordinary permission, else by polkit's word on ports, else (no polkit) by the group "libvirt"."""
-        answer = caller.allowed("network_port:create", network)
-        if answer if isinstance(answer, bool) else await answer:
-            return True
+        """By polkit's word on ports, or where there is no polkit by the group "libvirt"."""
         access = getattr(caller, "access", None)
         if access is not None and access.authority is not None:
             details = {"network_name": network.name, "network_uuid": str(network.uuid)}
@@ -137,7 +137,8 @@ class Leases(NetworkPorts):
         if isinstance(plug, NetworkPlug):
             device, fds = taps.plug(self.driver.link, net.live, held.port, queues=queues, vnet_hdr=vnet_hdr)
         elif isinstance(plug, DirectPlug):
-            device, fds = taps.plug_direct(self.driver.link, plug, held.port.mac)
+            mac = held.port.mac
+            device, fds = taps.plug_direct(self.driver.link, plug, mac, queues=queues, vnet_hdr=vnet_hdr)
         else:
             assert isinstance(plug, HostdevPlug)
             raise OperationUnsupported(
@@ -353,6 +354,12 @@ class Leases(NetworkPorts):
     def server_crashed(self, name: str, seconds: float) -> None:
         """A network's dnsmasq died."""
         self.events.emit(NetworkPorts.server_ended, self, name, seconds)
+
+
+async def manages(caller: Caller, network: "VirtualNetwork") -> bool:
+    """Whether a caller may create ports anyway."""
+    answer = caller.allowed("network_port:create", network)
+    return answer if isinstance(answer, bool) else await answer
 
 
 def mine_or_managed(caller: Caller, lease: Lease) -> bool:

@@ -41,7 +41,7 @@ def plug(link: Netlink, net: Network, port: NetworkPort, *, queues: int, vnet_hd
     return device, fds
 
 
-def plug_direct(link: Netlink, into: DirectPlug, mac: str) -> tuple[str, list[int]]:
+def plug_direct(link: Netlink, into: DirectPlug, mac: str, *, queues: int, vnet_hdr: bool) -> tuple[str, list[int]]:
     """A macvtap on the port's host interface. Raises VirtError; then there is none."""
     taken = {entry.name for entry in link.links()}
     name = next(f"macvtap{n}" for n in range(len(taken) + 1) if f"macvtap{n}" not in taken)
@@ -51,7 +51,7 @@ def plug_direct(link: Netlink, into: DirectPlug, mac: str) -> tuple[str, list[in
         raise failed(f"cannot create macvtap on {into.dev}", error) from error
     try:
         link.set(name, up=True)
-        return name, [open_macvtap(link.index(name))]
+        return name, open_macvtap(name, link.index(name), queues=queues, vnet_hdr=vnet_hdr)
     except OSError as error:
         link.delete(name)
         raise failed(f"cannot open tap device of {name}", error) from error

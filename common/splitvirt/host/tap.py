@@ -28,6 +28,16 @@ def open_tap(name: str = "vnet%d", *, vnet_hdr: bool = True, queues: int = 1) ->
     return name, fds
 
 
-def open_macvtap(index: int) -> int:
-    """Open the character device of a macvtap by its interface number. Raises OSError."""
-    return os.open(f"/dev/tap{index}", os.O_RDWR | os.O_CLOEXEC)
+def open_macvtap(name: str, index: int, *, vnet_hdr: bool = True, queues: int = 1) -> list[int]:
+    """Open the character device of a macvtap, by its name and interface number, once per queue. Raises OSError."""
+    flags = IFF_TAP | IFF_NO_PI | (IFF_VNET_HDR if vnet_hdr else 0) | (IFF_MULTI_QUEUE if queues > 1 else 0)
+    fds: list[int] = []
+    try:
+        for _ in range(queues):
+            fds.append(os.open(f"/dev/tap{index}", os.O_RDWR | os.O_CLOEXEC))
+            fcntl.ioctl(fds[-1], TUNSETIFF, struct.pack("16sH22x", name.encode(), flags))
+    except OSError:
+        for fd in fds:
+            os.close(fd)
+        raise
+    return fds

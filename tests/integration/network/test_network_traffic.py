@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 from support.nethost import Guest, Space, run, until
 
+from splitvirt.api.errors import SystemError_
 from virtnetworkd.driver import NetworkDriver
 from virtnetworkd.network import VirtualNetwork
 
@@ -251,3 +252,19 @@ async def test_bandwidth_of_a_port_holds(driver: NetworkDriver, guests: contextl
                     got += (len(sink.recv(2048)) + 42) * (time.monotonic() > start)
         up = got / (time.monotonic() - start) / 1024
     assert up == pytest.approx(500, rel=0.2)
+
+
+async def test_a_port_on_a_host_interface(driver: NetworkDriver, guests: contextlib.ExitStack) -> None:
+    outside(guests)
+    await driver.create("<network><name>direct</name><forward mode='bridge'><interface dev='up0'/></forward></network>")
+    try:
+        one = await guest(driver, guests, "direct")
+    except SystemError_ as error:
+        if "cannot create macvtap" in str(error) or "cannot open tap device" in str(error):
+            pytest.skip(f"this kernel or /dev has no macvtap: {error}")
+        raise
+    one.run("ip", "addr", "add", "203.0.113.9/24", "dev", "eth0")
+    assert await one.ping("203.0.113.2")
+    (holding,) = await driver.leases.holdings()
+    await driver.leases.release(holding.uuid)
+    assert "macvtap" not in run("ip", "-br", "link")

@@ -144,3 +144,11 @@ def test_unknown_parts_are_refused_only_on_demand(virsh: Virsh, root: Path) -> N
     virsh("net-port-create", "n1", "port.xml", "--validate")
     virsh("net-destroy", "n1")
     virsh("net-undefine", "n1")
+
+
+def test_an_editor_changes_what_is_kept(virsh: Virsh, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    virsh("net-define", "net.xml")
+    monkeypatch.setenv("EDITOR", "sed -i s/192.168.150.99/192.168.150.88/")
+    virsh("net-edit", "n1")
+    assert "end='192.168.150.88'" in virsh("net-dumpxml", "n1")
+    assert "end='192.168.150.88'" in (root / "etc/libvirt/qemu/networks/n1.xml").read_text()
