@@ -170,9 +170,8 @@ def for_hostdevs(domain: Domain, caps: Capabilities) -> None:
     """Add the SCSI controllers that host devices name, or the first one when they leave the choice."""
     devices = [d for d in domain.devices.hostdevs if isinstance(d, ScsiHostdev)]
     places = [d.address for d in devices if isinstance(d.address, DriveAddress)]
-    models = [c.model for c in of_type(domain, "scsi") if isinstance(c, ScsiController) and c.model]
     if devices:
-        need(domain, "scsi", places or [DriveAddress()], **({"model": models[-1]} if models else {}))
+        need(domain, "scsi", places or [DriveAddress()])
 
 
 def disks_need(domain: Domain, bus: Bus, type_: str) -> None:
@@ -181,10 +180,10 @@ def disks_need(domain: Domain, bus: Bus, type_: str) -> None:
         need(domain, type_, drives)
 
 
-def need(domain: Domain, type_: str, addresses: Iterable[DriveAddress], **values: Any) -> None:
+def need(domain: Domain, type_: str, addresses: Iterable[DriveAddress]) -> None:
     """Controllers up to the highest that is named."""
     for index in range(max(a.controller for a in addresses) + 1):
-        ensure(domain, type_, index, **values)
+        ensure(domain, type_, index)
 
 
 def scsi_models(domain: Domain, caps: Capabilities) -> None:

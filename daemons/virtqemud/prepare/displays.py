@@ -1,5 +1,7 @@
 """What people see, hear and type on: graphics, video, audio, input."""
 
+from typing import Literal
+
 from splitvirt.api.errors import ConfigUnsupported
 from splitvirt.xml.devices.audio import Audio
 from splitvirt.xml.devices.graphics import Graphics, Listen
@@ -14,7 +16,7 @@ CARDS = (("cirrus-vga", "cirrus"), ("VGA", "vga"), ("qxl-vga", "qxl"))
 """QEMU's devices and our names for them; the first that the emulator has is the default."""
 MIB = 1024  # KiB
 VRAM = {"vga": 16 * MIB, "bochs": 16 * MIB, "cirrus": 16 * MIB, "vmvga": 16 * MIB}
-AUDIO_OF = {"spice": "spice", "vnc": "none"}
+AUDIO_OF: dict[str, Literal["spice", "none"] | None] = {"spice": "spice", "vnc": "none", "sdl": None}
 
 
 def defaults(domain: Domain, caps: Capabilities) -> None:
@@ -104,6 +106,8 @@ def fill(video: Video) -> None:
         video.heads = None
         return
     video.heads = 1 if video.heads is None else video.heads
+    if video.driver is not None:
+        video.driver.vgaconf = None
     if video.vram:
         video.vram = 1 << (video.vram - 1).bit_length()
     if model == "qxl":
@@ -136,11 +140,11 @@ def default_bus(device: Input, domain: Domain) -> str | None:
 
 
 def audio(domain: Domain) -> None:
-    """A backend for the guest's sound: that of the last graphics that have one; none without graphics."""
+    """A backend for the guest's sound: that of the last graphics that have one; not where a window comes last."""
     devices = domain.devices
     if devices.audios:
         return
     kinds = [AUDIO_OF[g.type] for g in devices.graphics if g.type in AUDIO_OF]
-    if kinds or not devices.graphics:
-        kind = kinds[-1] if kinds else "none"
+    kind = kinds[-1] if kinds else None if devices.graphics else "none"
+    if kind is not None:
         devices.audios = [Audio(id=1, type=kind)]

@@ -18,8 +18,6 @@ from virtqemud.capabilities import Capabilities
 
 from .diskchecks import check_scsi
 
-ISCSI_PORT = 3260
-
 
 def defaults(domain: Domain, caps: Capabilities) -> None:
     """Fill in what is left open."""
@@ -31,12 +29,9 @@ def defaults(domain: Domain, caps: Capabilities) -> None:
 
 
 def iscsi(device: ScsiHostdev) -> None:
-    """The first LUN, the usual port."""
+    """The first LUN."""
     if device.name and "/" not in device.name:
         device.name += "/0"
-    for host in device.hosts:
-        if host.port is None:
-            host.port = ISCSI_PORT
 
 
 def basics(domain: Domain, caps: Capabilities) -> None:

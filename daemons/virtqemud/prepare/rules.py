@@ -148,7 +148,7 @@ def screens(domain: Domain) -> None:
     for each in domain.devices.graphics:
         if each.type in ("rdp", "desktop"):
             raise ConfigUnsupported(f"{each.type} graphics are not supported with this QEMU")
-        if each.type == "egl-headless" and not (kinds["vnc"] or kinds["spice"]) and len(kinds) > 1:
+        if each.type == "egl-headless" and kinds.keys() - {"vnc", "spice", "egl-headless"}:
             raise ConfigUnsupported(
                 "graphics type 'egl-headless' is only supported with one of: 'vnc', 'spice' graphics types"
             )

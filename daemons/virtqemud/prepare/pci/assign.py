@@ -10,7 +10,7 @@ from virtqemud.prepare.machine import has_pcie, is_i440fx, is_microvm, is_q35
 
 from .chipset import reserve_chipset
 from .connect import AUTO, HOTPLUG, PCI, PCIE, PLUGS
-from .plugs import homeless, in_order, placed, plug, wants
+from .plugs import as_listed, homeless, in_order, placed, plug, wants
 from .settings import set_options, set_ports
 from .space import Bus, Space
 
@@ -70,8 +70,8 @@ def new_space(domain: Domain, caps: Capabilities, *, growing: bool) -> Space:
     pcie = has_pcie(domain)
     if growing:
         space.fill("pcie-root-port" if pcie else "pci-bridge")
-    for device in in_order(domain):
-        if placed(device):
+    for device in as_listed(domain):
+        if placed(device) and plug(device, pcie):
             assert isinstance(device.address, PciAddress)
             space.reserve(device.address.place, plug(device, pcie) | AUTO, given=True)
     reserve_chipset(domain, space)

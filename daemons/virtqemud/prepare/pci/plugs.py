@@ -201,6 +201,16 @@ def in_order(domain: Domain) -> Iterator[Device]:
     yield from devices.cryptos
 
 
+def as_listed(domain: Domain) -> Iterator[Device]:
+    """The same devices in the order in which the places that they ask for are taken."""
+    devices = domain.devices
+    yield from (*devices.disks, *devices.interfaces, *devices.sounds, *devices.hostdevs, *devices.filesystems)
+    yield from (*devices.controllers, *devices.serials, *devices.inputs)
+    first = {id(device) for device in (*devices.disks, *devices.interfaces, *devices.sounds, *devices.hostdevs)}
+    first |= {id(d) for d in (*devices.filesystems, *devices.controllers, *devices.serials, *devices.inputs)}
+    yield from (device for device in in_order(domain) if id(device) not in first)
+
+
 def placed(device: Device) -> bool:
     """Whether a device has a PCI address already."""
     return isinstance(device.address, PciAddress) and not device.address.unset

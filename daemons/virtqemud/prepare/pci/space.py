@@ -108,7 +108,7 @@ class Space:
         """Raise XMLError where the bus does not take such a device; a given place counts more than what is usual."""
         takes = bus.flags
         if given:
-            takes |= connect.ENDPOINTS if takes & connect.ENDPOINTS else 0
+            takes |= connect.ENDPOINTS | PCI_BRIDGE if takes & connect.ENDPOINTS else 0
             takes |= connect.HOTPLUG | connect.AUTO
         where = f"The device at PCI address {spell_pci(place)}"
         if not flags & takes & connect.KINDS:
@@ -145,11 +145,11 @@ class Space:
 
     def grow(self, count: int, flags: int) -> int:
         """Add buses of the kind that takes such a device; the index of the last. Raises InternalError for others."""
-        if flags & (PCI | PCI_BRIDGE):
+        if flags & PCI:
             self.add_bridges(count)
         elif flags & (PCIE | UPSTREAM):
             self.add("pcie-root-port", count)
-        elif flags & (ROOT_PORT | DOWNSTREAM | DMI_BRIDGE | EXPANDER | PCIE_EXPANDER):
+        elif flags & (PCI_BRIDGE | ROOT_PORT | DOWNSTREAM | DMI_BRIDGE | EXPANDER | PCIE_EXPANDER):
             raise InternalError(
                 f"a PCI slot is needed to connect a PCI controller model='{connect.named(flags)}', "
                 "but none is available, and it cannot be automatically added"
