@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from splitvirt.api.errors import InternalError
 from splitvirt.xml.devices.audio import Audio, AudioStream
 from virtqemud.context import Context
 from virtqemud.parts import Parts
@@ -34,12 +35,15 @@ def stream(of: AudioStream | None) -> dict[str, Any] | None:
     }  # fmt: skip
 
 
-def backend(id: int | None, ctx: Context) -> str | None:
-    """The id of the backend that a device plays through: the one it names, else the first."""
-    if id:
-        return f"audio{id}"
+def backend(id: int | None, ctx: Context) -> str:
+    """The id of the backend that a device plays through: the one it names, else the first.
+
+    Raises InternalError where there is none.
+    """
     audios = ctx.domain.devices.audios
-    return f"audio{audios[0].id}" if audios else None
+    if not audios:
+        raise InternalError("unable to find audio backend for sound device")
+    return f"audio{id or audios[0].id}"
 
 
 def environment(dev: Audio) -> dict[str, str]:

@@ -162,7 +162,7 @@ def ports(dev: Graphics, ctx: Context) -> tuple[int, int]:
     plain = bool(modes & {"any", "insecure"})
     secure = "secure" in modes or ("any" in modes and ctx.settings.spice_tls)
     if port <= 0:
-        port = SPICE_PORT if plain or port < 0 else 0
+        port = SPICE_PORT if port < 0 or (plain and dev.autoport) else 0
     if tls <= 0:
         tls = SPICE_TLS_PORT if secure or tls < 0 else 0
     return port, tls

@@ -115,10 +115,7 @@ def scsi(dev: ScsiHostdev, ctx: Context, bootindex: int | None, backend: Parts |
     where = {"bus": bus, "channel": at.bus, "scsi-id": at.target, "lun": at.unit}
     if scsi_model(ctx, at.controller) in NARROW:
         where = {"bus": bus, "scsi-id": at.unit}
-    shared = {"share-rw": True} if dev.shareable else {}
-    parts.json(
-        "-device", {"driver": "scsi-generic", "drive": node, "id": dev.alias, **where, **shared, "bootindex": bootindex}
-    )
+    parts.json("-device", {"driver": "scsi-generic", "drive": node, "id": dev.alias, **where, "bootindex": bootindex})
     return parts
 
 

@@ -106,8 +106,6 @@ def fill(video: Video) -> None:
         video.heads = None
         return
     video.heads = 1 if video.heads is None else video.heads
-    if video.driver is not None:
-        video.driver.vgaconf = None
     if video.vram:
         video.vram = 1 << (video.vram - 1).bit_length()
     if model == "qxl":
