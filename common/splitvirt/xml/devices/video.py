@@ -16,7 +16,7 @@ class VideoDriver(VirtioOptions, tag="driver", hide_empty=True):
     """QEMU's own emulation or a vhost-user process."""
 
     name: Literal["qemu", "vhostuser"] | None = attr(last=True)
-    vgaconf: Annotated[str, lenient(Choice("io", "on", "off"))] | None = attr(last=True)
+    vgaconf: Annotated[str, lenient(Choice("io", "on", "off"))] | None = attr(last=True, omit="io")
 
 
 class Video(Device, tag="video"):
