@@ -51,3 +51,24 @@ def test_ports_are_lent_by_policy(networks: Container) -> None:
     assert "vnet" not in host.ok("ip", "-br", "link", "show", "master", "br-lent")
     assert host.ok("busctl", "call", *WHERE, "List").strip() == "a(sssssuxssx) 0"
     host.shell("rm /etc/polkit-1/rules.d/10-ports.rules")
+
+
+GUEST = """<domain type='qemu'><name>plugged</name><memory unit='MiB'>48</memory>
+<os><type arch='x86_64' machine='pc'>hvm</type></os><devices>
+<interface type='network'><source network='lent'/><model type='virtio'/></interface></devices></domain>
+"""
+
+
+def test_the_qemu_daemon_takes_its_ports_here(networks: Container) -> None:
+    host = networks
+    host.write("/srv/plugged.xml", GUEST)
+    host.ok("virsh", "-c", "qemu:///system", "create", "/srv/plugged.xml")
+    (port,) = host.ok("virsh", "-q", "-c", "qemu:///system", "net-port-list", "lent").split()
+    assert "<name>plugged</name>" in host.ok("virsh", "-c", "network:///system", "net-port-dumpxml", "lent", port)
+    assert "vnet0" in host.ok("virsh", "-c", "qemu:///system", "domiflist", "plugged")
+    assert "vnet0" in host.ok("ip", "-br", "link", "show", "master", "br-lent")
+    host.ok("systemctl", "restart", "virtnetworkd")
+    assert port in host.ok("virsh", "-q", "-c", "network:///system", "net-port-list", "lent")
+    host.ok("virsh", "-c", "qemu:///system", "destroy", "plugged")
+    assert host.ok("virsh", "-q", "-c", "network:///system", "net-port-list", "lent").strip() == ""
+    assert host.ok("ip", "-br", "link", "show", "master", "br-lent").strip() == ""
