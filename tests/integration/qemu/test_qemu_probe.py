@@ -14,7 +14,7 @@ import pytest
 from support.qemu import needs_qemu
 
 import splitvirt
-from splitvirt.api.errors import InternalError
+from splitvirt.api.errors import InternalError, SystemError_
 from virtqemud import probe
 from virtqemud.monitor import CommandError, Monitor
 from virtqemud.probe import Prober
@@ -68,7 +68,7 @@ async def test_it_is_asked_once_and_again_when_it_changes(tmp_path: Path, monkey
 
 
 async def test_what_is_no_emulator_is_told_apart(tmp_path: Path) -> None:
-    with pytest.raises(InternalError, match="Cannot find suitable emulator: /nonexistent"):
+    with pytest.raises(SystemError_, match="Cannot check QEMU binary /nonexistent: No such file or directory"):
         await Prober(tmp_path).get("/nonexistent")
     with pytest.raises(InternalError, match="Failed to probe QEMU binary /bin/true"):
         await Prober(tmp_path).get("/bin/true")
