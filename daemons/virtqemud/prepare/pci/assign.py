@@ -34,6 +34,9 @@ def assign_pci(domain: Domain, caps: Capabilities) -> None:
     check_expanders(domain, buses)
     draft = domain.copy()
     space = new_space(draft, caps, growing=True)
+    for device, copy in zip(as_listed(domain), as_listed(draft), strict=True):
+        if placed(device):
+            device.address = copy.address
     spare(draft, space, buses)
     index = 1
     while index < len(space.buses):  # a bridge that is added needs a place too, which may add another
@@ -73,7 +76,7 @@ def new_space(domain: Domain, caps: Capabilities, *, growing: bool) -> Space:
     for device in as_listed(domain):
         if placed(device) and plug(device, pcie):
             assert isinstance(device.address, PciAddress)
-            space.reserve(device.address.place, plug(device, pcie) | AUTO, given=True)
+            device.address.bus = space.reserve(device.address.place, plug(device, pcie) | AUTO, given=True)[1]
     reserve_chipset(domain, space)
     return space
 

@@ -73,11 +73,15 @@ class Space:
         found = self.buses[bus]
         return found is not None and slot in found.slots
 
-    def reserve(self, place: PciPlace, flags: int, *, given: bool = False) -> None:
-        """Take a place; `given` are those that the XML asks for. Raises XMLError when that cannot be."""
+    def reserve(self, place: PciPlace, flags: int, *, given: bool = False) -> PciPlace:
+        """Take a place; `given` are those that the XML asks for. Raises XMLError when that cannot be.
+
+        Returns the place, which is on the next bus when this one had to become the port of a bridge to it.
+        """
         _, bus, slot, function = place
         if self.growing and bus >= len(self.buses):
-            self.grow(bus - len(self.buses) + 1, flags)
+            bus = max(bus, self.grow(bus - len(self.buses) + 1, flags))
+            place = (place[0], bus, slot, function)
         self.check(place, flags, given)
         target = self.buses[bus]
         assert target is not None
@@ -86,6 +90,7 @@ class Space:
         if slot not in target.slots and flags & connect.AGGREGATE:
             target.shared.add(slot)
         target.slots[slot] = target.slots.get(slot, 0) | 1 << function
+        return place
 
     def check(self, place: PciPlace, flags: int, given: bool) -> None:
         """Raise XMLError where a place is none for this kind of device."""
@@ -167,7 +172,7 @@ class Space:
             self.add("pcie-root-port", 1)
             port = self.buses[-1]
             assert port is not None
-            port.slots[0] = 1  # the bridge is in it
+            port.slots[0], port.flags = 1, connect.PCIE_TO_PCI  # the bridge is in it
             self.add("pcie-to-pci-bridge", 1)
             self.add("pci-bridge", count - 2)
         else:
