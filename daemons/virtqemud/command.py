@@ -7,13 +7,15 @@ from typing import Any
 
 from splitvirt.api.constants import VIR_FROM_STORAGE
 from splitvirt.api.errors import ConfigUnsupported, InternalError, InvalidArg
+from splitvirt.xml.devices.backingstore import BackingStore
+from splitvirt.xml.devices.disk import Disk
 from splitvirt.xml.devices.hostdev import PciHostdev, ScsiHostdev
 from splitvirt.xml.devices.source import HostAddress
 from splitvirt.xml.domain import Domain
 from virtqemud.context import Context
 from virtqemud.devices.audio import audio
 from virtqemud.devices.audio import environment as speaker
-from virtqemud.devices.blockdev import Chain, chain_of
+from virtqemud.devices.blockdev import Chain, chain_of, layout
 from virtqemud.devices.channel import channel
 from virtqemud.devices.console import console
 from virtqemud.devices.controller import controllers, globals_of_root
@@ -206,6 +208,14 @@ def sorted_disks(disks: list[Any]) -> list[Any]:
     return sorted((d for d in disks if not d.share_backing), key=lambda d: d.bus == "sd")
 
 
+def note_end(disk: Disk, ctx: Context) -> None:
+    """Say in a running guest that nothing lies below a format that cannot have anything there."""
+    last = chain_of(disk)[-1]
+    if not ctx.native and last.backing is None and layout(last)[0] == "raw":
+        last.backing = BackingStore()
+        last.backing.detected = True
+
+
 def place_of(address: Any) -> dict[str, int]:
     """The numbers of a PCI address."""
     return dict(zip(("domain", "bus", "slot", "function"), address.place, strict=True))
@@ -232,6 +242,7 @@ class Storage:
                     image.source.index = number
             if not each.empty:
                 self.chains[id(each)] = Chain(each, numbers, ctx)
+                note_end(each, ctx)
         numbered = [(d, ctx.next_node()) for d in ctx.domain.devices.hostdevs if isinstance(d, ScsiHostdev)]
         for host, number in sorted(numbered, key=lambda pair: pair[0].protocol != "iscsi"):
             self.backends[id(host)] = scsi_backend(host, ctx, number)

@@ -228,7 +228,7 @@ class QemuDriver(Starting, HostCalls, Listing):
             self.guests.add(guest)
             detail = c.VIR_DOMAIN_EVENT_DEFINED_ADDED
         else:
-            detail = c.VIR_DOMAIN_EVENT_DEFINED_UPDATED if guest.persistent else c.VIR_DOMAIN_EVENT_DEFINED_ADDED
+            detail = c.VIR_DOMAIN_EVENT_DEFINED_UPDATED
             guest.keep(config)
             guest.record()
         guest.tell(c.VIR_DOMAIN_EVENT_DEFINED, detail)

@@ -105,8 +105,6 @@ class Hotplug(KeptDevices):
         old = [d for d in devicelist.every(wanted) if isinstance(d, Device)]
         getattr(wanted.devices, into).append(device)
         wanted = await self.driver.ready(wanted, 0)
-        if isinstance(device, Disk):
-            keep_sorted(wanted, device)
         for known, alias in zip(old, names, strict=True):
             known.alias = alias
         new = [d for d in devicelist.every(wanted) if isinstance(d, Device) and not any(d is o for o in old)]
@@ -125,7 +123,8 @@ class Hotplug(KeptDevices):
                 await plug.take(monitor, done)
                 raise
             done += wanted_steps
-        self.live = wanted
+        for added in new:
+            _take_in(live, added, wanted)
         self.record()
         for added in new:
             self.driver.events.emit(Domain.device_added, self, str(added.alias))
@@ -266,6 +265,15 @@ class Hotplug(KeptDevices):
             device.type == each.type and device.index == each.index for each in devicelist.of(live, Controller)
         ):
             raise InvalidArg(f"target {device.type}:{device.index} already exists", domain=QEMU)
+
+
+def _take_in(live: DomainXML, added: Device, wanted: DomainXML) -> None:
+    """Put a device of the completed configuration into the running one, of which nothing else is to change."""
+    for name, value in wanted.devices.__dict__.items():
+        if isinstance(value, list) and any(each is added for each in value):
+            getattr(live.devices, name).append(added)
+    if isinstance(added, Disk):
+        keep_sorted(live, added)
 
 
 def _name_apart(new: list[Any], taken: list[str | None]) -> None:

@@ -36,9 +36,7 @@ def to_qnum(codeset: int, code: int) -> int:
     """QEMU's number of a key given in one of libvirt's sets. InvalidArg for a set, InternalError for a key unknown."""
     name = _SETS.get(codeset)
     if name is None:
-        raise InvalidArg(
-            f"unsupported keycode set {codeset}: use linux, usb, xt, atset1 or qnum", domain=c.VIR_FROM_QEMU
-        )
+        raise InvalidArg(f"unsupported keycode set {codeset}: not linux, usb, xt, atset1, qnum", domain=c.VIR_FROM_QEMU)
     found: int | None = code
     if name == "usb":
         found = code = _USB.get(code, 0)

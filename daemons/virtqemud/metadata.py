@@ -7,6 +7,7 @@ from splitvirt.api.domain import Domain
 from splitvirt.api.errors import InvalidArg, NoMetadata
 from splitvirt.xml import metadata as notes
 from splitvirt.xml.domain import Domain as DomainXML
+from splitvirt.xml.node import parse_node
 
 from .base import DomainBase
 
@@ -45,6 +46,8 @@ class Describing(DomainBase):
             raise InvalidArg("unknown metadata type", domain=QEMU)
         if type == c.VIR_DOMAIN_METADATA_TITLE and metadata and "\n" in metadata:
             raise InvalidArg("metadata title can't contain newlines", domain=QEMU)
+        if type == c.VIR_DOMAIN_METADATA_ELEMENT and metadata:
+            parse_node(metadata, "(metadata_xml)")
         async with self.job.hold("set_metadata"):
             live, config = self.impact(flags)
             if live is not None:

@@ -6,11 +6,28 @@ from splitvirt.api import constants as c
 from splitvirt.api.domain_life import ControlInfo, DomainInfo, DomainState, JobInfo, JobStats, SecurityLabel
 from splitvirt.api.errors import OperationInvalid
 from splitvirt.host import usage
+from splitvirt.xml.domain import Domain as DomainXML
 
 from .base import DomainBase
 from .flags import only
 
 QEMU = c.VIR_FROM_QEMU
+
+
+def plainer(shown: DomainXML) -> DomainXML:
+    """A configuration without what old versions of libvirt would not know, and what every one of them adds itself."""
+    made = shown.copy()
+    devices = made.devices
+    usb = [each for each in devices.controllers if each.type == "usb"]
+    usual = len(usb) == 1 and usb[0].index == 0 and usb[0].model in (None, "piix3-uhci")
+    devices.controllers = [
+        each
+        for each in devices.controllers
+        if not (usual and each is usb[0]) and not (each.type == "pci" and each.index == 0)
+    ]
+    devices.inputs = [each for each in devices.inputs if (each.type, each.bus) != ("keyboard", "ps2")]
+    devices.audios = [each for each in devices.audios if each.type != "none"]
+    return made
 
 
 class Reading(DomainBase):
@@ -22,6 +39,8 @@ class Reading(DomainBase):
         only(flags, known | c.VIR_DOMAIN_XML_MIGRATABLE, "qemuDomainGetXMLDesc")
         inactive = bool(flags & c.VIR_DOMAIN_XML_INACTIVE)
         shown = self.config if inactive and self.config is not None else self.current
+        if flags & c.VIR_DOMAIN_XML_MIGRATABLE:
+            shown = plainer(shown)
         return shown.to_xml(
             secure=bool(flags & c.VIR_DOMAIN_XML_SECURE),
             inactive=inactive or not self.active,

@@ -133,6 +133,12 @@ class Threads(DomainBase):
             if live is not None:
                 await self.running().monitor.execute("object-del", {"id": f"iothread{id}"})
                 _remove(live, id)
+                if all(
+                    thread.thread_pool_min is None and thread.thread_pool_max is None for thread in live.iothreadids
+                ):
+                    live.iothreadids = (
+                        [] if numbers(live) == list(range(1, 1 + (live.iothreads or 0))) else live.iothreadids
+                    )
                 self.record()
             if config is not None:
                 changed = config.copy()

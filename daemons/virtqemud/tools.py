@@ -14,9 +14,11 @@ from splitvirt.api.errors import (
     ArgumentUnsupported,
     InternalError,
     InvalidArg,
+    VirtError,
 )
 from splitvirt.api.params import TypedParam
 from splitvirt.xml.devices.channel import Channel
+from splitvirt.xml.devices.interface import Interface
 
 from . import devicelist
 from .agent import SYNC_TIMEOUT, Agent
@@ -86,7 +88,21 @@ class Tools(DomainBase):
         """The guest's host name, by its agent."""
         known = c.VIR_DOMAIN_GET_HOSTNAME_LEASE | c.VIR_DOMAIN_GET_HOSTNAME_AGENT
         only(flags, known, "qemuDomainGetHostname")
+        if flags & c.VIR_DOMAIN_GET_HOSTNAME_LEASE:
+            return await self._leased_hostname()
         return str((await self.ask_agent("guest-get-host-name"))["host-name"])
+
+    async def _leased_hostname(self) -> str:
+        self.running()
+        networks = self.driver.networks
+        for card in devicelist.of(self.current, Interface):
+            if card.type == "network" and card.network and networks is not None:
+                network = await networks.network_by_name(card.network)
+                for lease in await network.leases(card.mac):
+                    if lease.hostname:
+                        return str(lease.hostname)
+        words = f"no hostname found: no hostname found for domain {self.name}"
+        raise VirtError.of(c.VIR_ERR_NO_HOSTNAME, QEMU, words)
 
     async def time(self, flags: int = 0) -> GuestTime:
         """The guest's clock."""
