@@ -70,6 +70,9 @@ def backend(ctx: Context, id: str, kib: int, node: Cell | None, device: Any = No
     where = location(ctx, id, node, device)
     bind = binding(ctx, None if node is None else node.id, device)
     value = where | {"size": kib << 10} | bind
+    if bind and value.get("prealloc") and ctx.caps.has_object("thread-context"):  # touched by threads on those nodes
+        parts.object("thread-context", f"tc-{id}", node_affinity=bind["host-nodes"])
+        value["prealloc-context"] = f"tc-{id}"
     order = ("qom-type", "id")
     parts.json("-object", {k: value[k] for k in order} | {k: v for k, v in value.items() if k not in order})
     path = where.get("mem-path")
