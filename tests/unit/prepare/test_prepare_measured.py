@@ -41,7 +41,8 @@ def test_refusals_are_libvirts() -> None:
 @pytest.mark.parametrize("machine", ["pc", "q35"])
 def test_what_was_prepared_stays_as_it_is(machine: str) -> None:
     for row in rows("placed"):
-        if row["machine"] == machine and "model='none'" not in row["devices"]:
+        changing = "model='none'" in row["devices"] or "<console" in row["devices"]  # consoles are counted when read
+        if row["machine"] == machine and not changing:
             first = prepared(machine, row["devices"], row.get("extra", ""))
             text = first.to_xml(inactive=True, secure=True)
             again = prepared_again(text)  # controllers are sorted where they are read, so only their order may change
