@@ -67,6 +67,7 @@ def test_the_qemu_daemon_takes_its_ports_here(networks: Container) -> None:
     assert "<name>plugged</name>" in host.ok("virsh", "-c", "network:///system", "net-port-dumpxml", "lent", port)
     assert "vnet0" in host.ok("virsh", "-c", "qemu:///system", "domiflist", "plugged")
     assert "vnet0" in host.ok("ip", "-br", "link", "show", "master", "br-lent")
+    host.ok("systemctl", "restart", "virtqemud")
     host.ok("systemctl", "restart", "virtnetworkd")
     assert port in host.ok("virsh", "-q", "-c", "network:///system", "net-port-list", "lent")
     host.ok("virsh", "-c", "qemu:///system", "destroy", "plugged")

@@ -94,6 +94,11 @@ def taker(bus: str, count: int = 1, uid: int | None = None) -> "subprocess.Popen
     )
 
 
+def heir_process() -> "subprocess.Popen[bytes]":
+    """A process that does nothing but live."""
+    return subprocess.Popen(["sleep", "60"])
+
+
 def said(process: "subprocess.Popen[str]") -> list[str]:
     assert process.stdout is not None
     return process.stdout.readline().split()
@@ -267,3 +272,25 @@ async def test_a_user_has_a_quota(box: Space, root: Path, bus: str) -> None:
             await nobody_holds(bus)
         finally:
             end_text(process)
+
+
+async def test_a_port_is_handed_over_to_another_process(served: Daemon, bus: str) -> None:
+    await started(bus)
+    process, heir = taker(bus), heir_process()
+    try:
+        _, uuid, _ = await asyncio.to_thread(said, process)
+        await call(bus, "HandOver", "sx", uuid, heir.pid)
+        end_text(process)
+        ((_, listed, *_, pid, command, _, _),) = await call(bus, "List")
+        assert (listed, pid, command) == (uuid, heir.pid, "sleep")
+        served.stop(signal.SIGKILL)
+        served.start()
+        assert [row[6] for row in await call(bus, "List")] == [heir.pid]
+        with pytest.raises(RuntimeError, match="has ended"):
+            await call(bus, "HandOver", "sx", uuid, process.pid)
+        heir.kill()
+        await nobody_holds(bus)
+    finally:
+        for one in (process, heir):
+            one.kill()
+            one.wait(10)
