@@ -6,6 +6,7 @@ from splitvirt.api import constants as c
 from splitvirt.api.domain_life import ControlInfo, DomainInfo, DomainState, JobInfo, JobStats, SecurityLabel
 from splitvirt.api.errors import OperationInvalid
 from splitvirt.host import usage
+from splitvirt.xml.devices.controller import UsbController
 from splitvirt.xml.domain import Domain as DomainXML
 
 from .base import DomainBase
@@ -18,7 +19,7 @@ def plainer(shown: DomainXML) -> DomainXML:
     """A configuration without what old versions of libvirt would not know, and what every one of them adds itself."""
     made = shown.copy()
     devices = made.devices
-    usb = [each for each in devices.controllers if each.type == "usb"]
+    usb = [each for each in devices.controllers if isinstance(each, UsbController)]
     usual = len(usb) == 1 and usb[0].index == 0 and usb[0].model in (None, "piix3-uhci")
     devices.controllers = [
         each
