@@ -20,7 +20,7 @@ def plainer(shown: DomainXML) -> DomainXML:
     made = shown.copy()
     devices = made.devices
     usb = [each for each in devices.controllers if isinstance(each, UsbController)]
-    usual = len(usb) == 1 and usb[0].index == 0 and usb[0].model in (None, "piix3-uhci")
+    usual = len(usb) == 1 and usb[0].index == 0 and getattr(usb[0], "model", None) in (None, "piix3-uhci")
     devices.controllers = [
         each
         for each in devices.controllers
