@@ -128,7 +128,7 @@ def of_machine(domain: Domain, caps: Capabilities) -> None:
         if found.model != root:
             raise XMLError(
                 f"The PCI controller with index='0' must be model='{root}' for this machine type, "
-                f"but model='{found.model}' was found instead"
+                f"but model='{found.model or '(null)'}' was found instead"
             )
 
 

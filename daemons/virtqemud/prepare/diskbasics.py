@@ -33,9 +33,6 @@ def check(domain: Domain, caps: Capabilities) -> None:
 
 def check_target(disk: Disk) -> None:
     """A disk must have a target name of a kind that fits its bus."""
-    if disk.empty and disk.device not in ("cdrom", "floppy"):
-        target = f" {disk.target}" if disk.target else ""
-        raise VirtError(c.VIR_ERR_NO_SOURCE, c.VIR_FROM_DOMAIN, f"missing source information for device{target}")
     if disk.target is None:
         named = source_name(disk)
         message = f"missing target information for device {named}" if named else "missing target information for device"

@@ -46,6 +46,8 @@ def check(domain: Domain, caps: Capabilities) -> None:
 
 def check_name(disk: Disk) -> None:
     target = disk.target or ""
+    if index_of(target) is None and disk.device == "disk":
+        raise InternalError(f"Invalid harddisk device name: {target}")
     if disk.bus not in ("xen", None) and target[-1:].isdigit() and index_of(target) is not None:
         raise ConfigUnsupported(f"invalid disk target '{target}', partitions can't appear in disk targets")
 
@@ -77,6 +79,9 @@ def check_kind(disk: Disk) -> None:
     if isinstance(source, NetworkSource) and source.protocol in ("tftp",):
         raise ConfigUnsupported(f"'{source.protocol}' protocol is not supported with this QEMU binary")
     check_lun(disk)
+    if disk.empty and disk.device not in ("cdrom", "floppy"):
+        text = f"missing source information for device {disk.target}"
+        raise VirtError(c.VIR_ERR_NO_SOURCE, c.VIR_FROM_DOMAIN, text)
 
 
 def check_vhostuser(disk: Disk, domain: Domain) -> None:

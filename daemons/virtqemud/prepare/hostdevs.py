@@ -35,9 +35,13 @@ def iscsi(device: ScsiHostdev) -> None:
 
 
 def basics(domain: Domain, caps: Capabilities) -> None:
-    """Checks that come before addresses are given out: kinds of addresses, devices given twice."""
+    """Checks that come before addresses are given out: kinds of addresses."""
     for device in domain.devices.hostdevs:
         check_address(device)
+
+
+def check_pairs(domain: Domain) -> None:
+    """No device of the host twice, and no two in one place."""
     for one, other in combinations(domain.devices.hostdevs, 2):
         if identity(one) is not None and identity(one) == identity(other):
             raise XMLError("Hostdev already exists in the domain configuration")
@@ -82,6 +86,7 @@ def check_address(device: Hostdev) -> None:
 
 def check(domain: Domain, caps: Capabilities) -> None:
     """All other checks."""
+    check_pairs(domain)
     ramfb = [d for d in domain.devices.hostdevs if isinstance(d, MdevHostdev) and d.ramfb]
     if len(ramfb) > 1:
         raise ConfigUnsupported("Only one vgpu device can have 'ramfb' enabled")

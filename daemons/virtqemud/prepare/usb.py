@@ -96,11 +96,10 @@ def _reserve(buses: Buses, device: Device) -> None:
     if address.bus not in buses:
         raise XMLError(f"Missing USB bus {address.bus}")
     level = buses[address.bus]
-    for depth, port in enumerate(address.path[:-1]):
+    for port in address.path[:-1]:
         hub = level.taken.get(port)
         if hub is None:
-            above = ".".join(map(str, address.path[: depth + 1]))
-            raise XMLError(f"there is no hub at port {above} in USB address bus: {address.bus} port: {address.port}")
+            raise XMLError(f"there is no hub at port {port} in USB address bus: {address.bus} port: {address.port}")
         level = hub
     last = address.path[-1]
     if last > level.ports:

@@ -145,14 +145,15 @@ class MdevHostdev(Hostdev, tag="hostdev", when=("type", "mdev")):
     model: Literal["vfio-pci", "vfio-ccw", "vfio-ap"] = attr(order=-2)
     display: OnOff | None = attr(order=-2)
     ramfb: OnOff | None = attr(order=-2)
-    uuid: str = attr(
-        "source/address/@uuid",
-        order=-1,
-        missing=lambda: ConfigUnsupported("Missing 'uuid' attribute for element <address>"),
-    )
+    uuid: str = attr("source/address/@uuid", order=-1, default="")
 
     def check(self, node: Node) -> None:
         super().check(node)
+        source = node.find("source")
+        if source is not None and source.find("address") is None:
+            raise ConfigUnsupported("Missing <address> element")
+        if not self.uuid:
+            raise ConfigUnsupported("Missing 'uuid' attribute for element <address>")
         if not UUID.fullmatch(self.uuid):
             raise InternalError("Cannot parse uuid attribute of element <address>")
 
