@@ -50,6 +50,8 @@ def needed(net: Network) -> bool:
 def configuration(net: Network, files: Files) -> str:
     """dnsmasq's configuration. Raises ConfigUnsupported where there can be no local reverse domain."""
     lines = [*_dns(net), f"pid-file={files.pid}", "except-interface=lo", "bind-dynamic"]
+    if set(net.bridge_name or "") & set(",*\"'#\\"):  # a list, a pattern: it would serve other devices too
+        raise ConfigUnsupported(f"dnsmasq cannot serve a bridge named '{net.bridge_name}'", domain=VIR_FROM_NETWORK)
     lines.append(f"interface={net.bridge_name}")
     if net.mode == "none":  # no router to offer, nobody to ask further, and a router advertisement of no router
         lines += ["dhcp-option=3", "no-resolv", "ra-param=*,0,0"]
@@ -60,11 +62,19 @@ def configuration(net: Network, files: Files) -> str:
     return HEADER.format(name=net.name) + written(lines)
 
 
-def written(lines: list[str]) -> str:
+LINE_MAX = 1023
+"""Bytes of a line that dnsmasq reads as one (its MAXDNAME, less the line break and the final NUL)."""
+
+
+def written(lines: list[str], longest: int = LINE_MAX) -> str:
     """Lines as a file. Raises ConfigUnsupported for one that would be several: it would say what nobody checked."""
     for line in lines:
         if "\n" in line or "\r" in line:
             raise ConfigUnsupported(f"a line break in '{line}' cannot be told to dnsmasq", domain=VIR_FROM_NETWORK)
+        if len(line.encode()) > longest:
+            raise ConfigUnsupported(
+                f"'{line[:40]}...' is longer than the {longest} bytes of a line for dnsmasq", domain=VIR_FROM_NETWORK
+            )
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -202,4 +212,5 @@ def _kept(host: DhcpHost, family: int) -> str:
 def host_names(net: Network) -> str:
     """The file of names that are not any client's."""
     hosts = net.dns.hosts if net.dns else []
-    return written([f"{host.ip}\t" + "".join(f"{name}\t" for name in host.hostnames) for host in hosts])
+    lines = [f"{host.ip}\t" + "".join(f"{name}\t" for name in host.hostnames) for host in hosts]
+    return written(lines, longest=1 << 30)  # which dnsmasq reads word by word

@@ -110,13 +110,14 @@ class Server:
         """Find the process of an earlier run of ours by its pid file and its command line; whether it is there."""
         try:
             pid = int(self.files.pid.read_text())
-            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        except (OSError, ValueError):
+            held = Held.open(pid)
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0") if held is not None else []
+        except (OSError, ValueError, OverflowError):
             return False
-        if f"--conf-file={self.files.conf}".encode() not in words:
-            return False
-        held = Held.open(pid)
         if held is None:
+            return False
+        if f"--conf-file={self.files.conf}".encode() not in words or held.ended:
+            held.close()
             return False
         self._watch(held)
         return True

@@ -84,4 +84,5 @@ class StatusFolder:
                 remove_durable(path)
 
     def _ports(self, name: str) -> Path:
-        return self.folder / name / "ports"
+        # libvirt takes these names too; with a line break, which no name has, they are folders of their own
+        return self.folder / (f"{name}\n" if name in (".", "..") else name) / "ports"

@@ -8,10 +8,10 @@ from splitvirt.api.errors import (
     DomainExists,
     InvalidArg,
     OperationInvalid,
-    XMLError,
 )
 from splitvirt.store.files import remove_durable
 from splitvirt.xml.domain import Domain as DomainXML
+from splitvirt.xml.domain import check_name
 
 from .flags import only
 from .lifecycle import Lifecycle
@@ -75,8 +75,7 @@ class Configuring(Lifecycle):
         only(flags, 0, "qemuDomainRename")
         if not name:
             raise InvalidArg("name must not be an empty string", domain=QEMU)
-        if "/" in name:
-            raise XMLError(f"name {name} cannot contain '/'", domain=c.VIR_FROM_DOMAIN)
+        check_name(name)
         async with self.job.hold("rename"):
             if self.active:
                 raise OperationInvalid("cannot rename active domain", domain=QEMU)

@@ -267,8 +267,6 @@ class QemuDriver(Starting, HostCalls, Listing):
             raise XMLSchema(f"{first.path} (line {first.line}) is not part of the domain format", domain=QEMU)
         if not config.name:
             raise XMLError("missing name information", domain=c.VIR_FROM_DOMAIN)
-        if "/" in config.name or config.name in (".", ".."):
-            raise XMLError(f"name {config.name} cannot contain '/'", domain=c.VIR_FROM_DOMAIN)
         config.uuid = str(self._uuid(config.uuid))
         prepare(
             config, await self.capabilities_of(config), nvram=str(self.places.nvram), spice_tls=self.settings.spice_tls

@@ -43,6 +43,9 @@ Action = Literal["destroy", "restart", "preserve", "rename-restart"]
 CrashAction = Literal["destroy", "restart", "preserve", "rename-restart", "coredump-destroy", "coredump-restart"]
 LockFailureAction = Literal["poweroff", "restart", "pause", "ignore"]
 
+NAME_MAX = 240
+"""Bytes of a guest's name: the files named after it ("NAME-swtpm.log") have names of at most 255."""
+
 
 def nameless() -> VirtError:
     return VirtError(constants.VIR_ERR_NO_NAME, constants.VIR_FROM_DOMAIN, "missing name information")
@@ -154,12 +157,7 @@ class Domain(Element, tag="domain"):
 
     def check(self, node: Node) -> None:
         """Names and ids, and what may be listed only once."""
-        if self.name in (".", ".."):
-            raise XMLError(f"name '{self.name}' is not allowed")
-        if "/" in self.name:
-            raise XMLError(f"name {self.name} cannot contain '/'")
-        if "\n" in self.name:
-            raise XMLDetail("invalid char in name: \n")
+        check_name(self.name)
         if self.title is not None and "\n" in self.title:
             raise XMLError("Domain title can't contain newlines")
         if self.uuid is not None:
@@ -194,3 +192,16 @@ class Domain(Element, tag="domain"):
         spaces = {"qemu_namespace": qemu.NAMESPACE} if any(n.startswith("qemu") for n in used) else {}
         spaces |= {"lxc_namespace": lxc.NAMESPACE} if "lxc_namespaces" in used else {}
         return values | spaces
+
+
+def check_name(name: str) -> None:
+    """Raise XMLError or XMLDetail for a guest's name that no file could have, or that no document could carry."""
+    if name in (".", ".."):
+        raise XMLError(f"name '{name}' is not allowed")
+    if "/" in name:
+        raise XMLError(f"name {name} cannot contain '/'")
+    if len(name.encode()) > NAME_MAX:
+        raise XMLError(f"name '{name[:20]}...' is longer than {NAME_MAX} bytes")
+    for bad in name:
+        if bad < " " and bad != "\t":
+            raise XMLDetail(f"invalid char in name: {bad}")

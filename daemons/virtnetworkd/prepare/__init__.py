@@ -23,6 +23,10 @@ __all__ = ["check", "read"]
 XMLNS_DNSMASQ = "http://libvirt.org/schemas/network/dnsmasq/1.0"
 
 
+NAME_MAX = 240
+"""Bytes of a network's name: files named after it ("NAME.addnhosts", quoted as XML) have names of at most 255."""
+
+
 Choose = Callable[[int], tuple[str, int]]
 """Finds a free block for a family (4 or 6): the gateway's address and the prefix."""
 
@@ -82,9 +86,11 @@ def check_identity(net: Network) -> None:
     """The name, and the UUID, made up where there is none."""
     if not net.name:
         raise VirtError(VIR_ERR_NO_NAME, VIR_FROM_NETWORK, "missing name information")
-    for bad in "/\n":
-        if bad in net.name:
+    for bad in net.name:
+        if bad == "/" or (bad < " " and bad != "\t"):
             raise XMLDetail(f"invalid char in name: {bad}", domain=VIR_FROM_NETWORK)
+    if len(net.name.encode()) + 5 * sum(c in "&<>\"'" for c in net.name) > NAME_MAX:
+        raise XMLDetail(f"name '{net.name[:20]}...' is longer than {NAME_MAX} bytes", domain=VIR_FROM_NETWORK)
     try:
         net.uuid = str(uuid4() if not net.uuid else UUID(net.uuid.strip()))
     except ValueError:
