@@ -23,7 +23,7 @@ done
 mkdir -p /etc/libvirt/qemu
 printf 'unix_sock_dir = "%s"\nauth_unix_rw = "none"\nauth_unix_ro = "none"\n' "$1" > /etc/libvirt/libvirtd.conf
 printf 'stdio_handler = "file"\nsecurity_driver = "none"\nuser = "root"\ngroup = "root"\n' > /etc/libvirt/qemu.conf
-exec /usr/sbin/libvirtd -p "$1/libvirtd.pid" -f /etc/libvirt/libvirtd.conf
+/usr/sbin/libvirtd -p "$1/libvirtd.pid" -f /etc/libvirt/libvirtd.conf & wait
 """
 
 
@@ -37,7 +37,8 @@ def private_libvirtd(*, own_network: bool = True) -> Iterator[str]:
     """A running libvirtd; the value is the path of its socket. TimeoutError when it does not come up in 20 s."""
     folder = Path(tempfile.mkdtemp(prefix="lv-"))
     network = ["--net"] if own_network else []
-    argv = ["unshare", "--mount", "--propagation", "private", *network, "sh", "-c", SCRIPT, "sh", str(folder)]
+    spaces = ["--mount", "--propagation", "private", "--pid", "--fork", "--mount-proc", "--kill-child"]
+    argv = ["unshare", *spaces, *network, "bash", "-c", SCRIPT, "bash", str(folder)]
     with (folder / "log").open("wb") as log:
         daemon = subprocess.Popen(argv, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
     try:
