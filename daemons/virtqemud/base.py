@@ -95,7 +95,7 @@ class DomainBase(Domain):
     def running(self) -> Guest:
         """Its QEMU. Raises OperationInvalid when it is off."""
         if self.guest is None:
-            raise OperationInvalid("domain is not running", domain=c.VIR_FROM_QEMU)
+            raise OperationInvalid("domain is not running", domain=c.VIR_FROM_DOMAIN)
         return self.guest
 
     @property
@@ -112,9 +112,9 @@ class DomainBase(Domain):
         """
         wanted = flags & (LIVE | CONFIG) or (LIVE if self.active else CONFIG)
         if wanted & LIVE and not self.active:
-            raise OperationInvalid("domain is not running", domain=c.VIR_FROM_QEMU)
+            raise OperationInvalid("domain is not running", domain=c.VIR_FROM_DOMAIN)
         if wanted & CONFIG and not self.persistent:
-            raise OperationInvalid("transient domains do not have any persistent config", domain=c.VIR_FROM_QEMU)
+            raise OperationInvalid("transient domains do not have any persistent config", domain=c.VIR_FROM_DOMAIN)
         return self.live if wanted & LIVE else None, self.config if wanted & CONFIG else None
 
     def pick(self, flags: int) -> DomainXML:

@@ -59,7 +59,7 @@ class Consoles(Tools):
             found += devicelist.of(self.live, kind)
         picked = next((d for d in found if device is None or getattr(d, "alias", None) == device), None)
         if picked is None:
-            raise InternalError(f"cannot find console device '{device or '(null)'}'", domain=QEMU)
+            raise InternalError(f"cannot find character device {device or '(null)'}", domain=QEMU)
         await self._connect(picked, bool(flags & c.VIR_DOMAIN_CONSOLE_FORCE), stream)
 
     async def open_channel(self, name: str | None, flags: int, stream: Stream) -> None:

@@ -245,7 +245,7 @@ class QemuDriver(Starting, HostCalls, Listing):
             guest = QemuDomain(self, config, persistent=False)
             self.guests.add(guest)
         elif guest.active or guest.job.busy:
-            raise OperationInvalid(f"domain '{guest.name}' is already active", domain=QEMU)
+            raise OperationInvalid(f"domain '{guest.name}' is already active", domain=c.VIR_FROM_DOMAIN)
         async with guest.job.hold("create"):
             try:
                 await guest.start(config, flags)
@@ -289,11 +289,15 @@ class QemuDriver(Starting, HostCalls, Listing):
         by_uuid = self.guests.by_uuid(UUID(config.uuid))
         if by_uuid is not None:
             if by_uuid.name != config.name:
-                raise DomainExists(f"domain '{by_uuid.name}' is already defined with uuid {config.uuid}", domain=QEMU)
+                raise DomainExists(
+                    f"domain '{by_uuid.name}' is already defined with uuid {config.uuid}", domain=c.VIR_FROM_DOMAIN
+                )
             return by_uuid
         by_name = self.guests.by_name(config.name)
         if by_name is not None:
-            raise DomainExists(f"domain '{config.name}' already exists with uuid {by_name.uuid}", domain=QEMU)
+            raise DomainExists(
+                f"domain '{config.name}' already exists with uuid {by_name.uuid}", domain=c.VIR_FROM_DOMAIN
+            )
         return None
 
     async def domain_by_name(self, name: str) -> QemuDomain:

@@ -25,7 +25,7 @@ class Interfaces(DomainBase):
         for card in devicelist.of(self.current, Interface):
             if name == card.target_dev or name.lower() == (card.mac or "").lower():
                 return card
-        raise InvalidArg(f"'{name}' is not a known interface", domain=QEMU)
+        raise InvalidArg(f"'{name}' is not a known interface", domain=c.VIR_FROM_DOMAIN)
 
     async def interface_stats(self, device: str) -> InterfaceStats:
         """What went through, seen from the guest."""

@@ -171,7 +171,9 @@ def _there(device: Element) -> VirtError:
 def missing(device: Element) -> VirtError:
     """The error for a device that is not there."""
     if isinstance(device, Interface):
-        return DeviceMissing(f"no device matching MAC address {device.mac} found", domain=QEMU)
+        at, alias = (str(value) if value else "(<null>)" for value in (device.address, device.alias))
+        words = f"no device found at address '{at}' matching MAC address '{device.mac}' and alias '{alias}'"
+        return DeviceMissing(words, domain=c.VIR_FROM_DOMAIN)
     if isinstance(device, Disk):
         return DeviceMissing(f"disk {device.target} not found", domain=QEMU)
     if device.TAG == "rng":

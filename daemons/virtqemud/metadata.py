@@ -31,7 +31,7 @@ class Describing(DomainBase):
         else:
             raise InvalidArg("unknown metadata type", domain=QEMU)
         if not found:
-            raise NoMetadata("Requested metadata element is not present", domain=QEMU)
+            raise NoMetadata("Requested metadata element is not present", domain=c.VIR_FROM_DOMAIN)
         return found
 
     async def set_metadata(

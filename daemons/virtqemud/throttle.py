@@ -140,7 +140,7 @@ def _card(shown: DomainXML, name: str) -> Interface:
     for card in devicelist.of(shown, Interface):
         if name == card.target_dev or name.lower() == (card.mac or "").lower():
             return card
-    raise InvalidArg(f"'{name}' is not a known interface", domain=QEMU)
+    raise InvalidArg(f"'{name}' is not a known interface", domain=c.VIR_FROM_DOMAIN)
 
 
 def _param(name: str, value: Any) -> TypedParam:

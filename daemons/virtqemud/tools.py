@@ -14,6 +14,7 @@ from splitvirt.api.errors import (
     ArgumentUnsupported,
     InternalError,
     InvalidArg,
+    OperationInvalid,
     VirtError,
 )
 from splitvirt.api.params import TypedParam
@@ -39,6 +40,8 @@ class Tools(DomainBase):
     def agent(self) -> Agent:
         """The agent. ArgumentUnsupported where the guest has no channel for it, AgentUnresponsive when it is down."""
         self.running()
+        if self.current_state != c.VIR_DOMAIN_RUNNING:
+            raise OperationInvalid("domain is not running", domain=QEMU)
         assert self.live
         channel = next((ch for ch in devicelist.of(self.live, Channel) if ch.target_name == AGENT_PORT), None)
         path = channel.sources[0].path if channel is not None and channel.sources else None

@@ -217,7 +217,7 @@ async def test_consoles_are_for_one_at_a_time(hv: Any) -> None:
         await to_the_end(first)
     async with asyncio.timeout(60):
         assert await second.read()
-    with pytest.raises(VirtError, match="cannot find console device 'nope'"):
+    with pytest.raises(VirtError, match="cannot find character device nope"):
         await vm.open_console("nope", 0, pipe()[1])
     await vm.destroy()
     async with asyncio.timeout(5):

@@ -1,4 +1,4 @@
-"""Records what Debian's libvirtd answers to the table of virsh commands: `python tests/integration/virsh/record.py`.
+"""Records what Debian's libvirtd answers to the table of virsh commands, and to applications' calls.
 
 With `--ours` the table is run against virtqemud and the differences are printed; nothing is written.
 """
@@ -19,20 +19,24 @@ def record() -> None:
     with libvirtd.private_libvirtd() as socket, tempfile.TemporaryDirectory(prefix="vt-") as folder:
         made = virshtable.run(f"qemu:///system?socket={socket}", Path(folder))
     table = {f"{row.number} {row.command}": list(made[row.number]) for row in virshtable.rows()}
+        told = virshtable.applications(f"qemu:///system?socket={socket}", Path(folder))
+    virshtable.TOLD.write_text(json.dumps(told, indent=1) + "\n")
     virshtable.EXPECTED.write_text(json.dumps(table, indent=1) + "\n")
 
 
 def ours() -> None:
     """Print what differs."""
     expected, differing = virshtable.load(), 0
-    with tempfile.TemporaryDirectory(prefix="vr-") as root, tempfile.TemporaryDirectory(prefix="vt-") as folder:
-        with running(Path(root)) as uri:
-            made = virshtable.run(uri, Path(folder))
+    temporary = tempfile.TemporaryDirectory
+    with temporary(prefix="vr-") as root, temporary(prefix="vt-") as folder, running(Path(root)) as uri:
+        made = virshtable.run(uri, Path(folder))
     for row in virshtable.rows():
         status, output = expected[f"{row.number} {row.command}"]
         if (status, output) != tuple(made[row.number]):
             differing += 1
-            print(f"== {row.number} {row.mark} {row.command}\n--- {status}\n{output}\n+++ {made[row.number].status}\n{made[row.number].output}")
+            print(
+                f"== {row.number} {row.mark} {row.command}\n--- {status}\n{output}\n+++ {made[row.number].status}\n{made[row.number].output}"
+            )
     print(f"{differing} of {len(made)} differ")
 
 
