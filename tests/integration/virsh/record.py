@@ -13,30 +13,31 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
 from support import libvirtd, virshtable
 from support.virtqemud import running
 
+temporary = tempfile.TemporaryDirectory
+
 
 def record() -> None:
-    """Write expected.json."""
-    with libvirtd.private_libvirtd() as socket, tempfile.TemporaryDirectory(prefix="vt-") as folder:
+    """Write expected.json and applications.json."""
+    with libvirtd.private_libvirtd() as socket, temporary(prefix="vt-") as folder, temporary(prefix="va-") as other:
         made = virshtable.run(f"qemu:///system?socket={socket}", Path(folder))
+        told = virshtable.applications(f"qemu:///system?socket={socket}", Path(other))
     table = {f"{row.number} {row.command}": list(made[row.number]) for row in virshtable.rows()}
-        told = virshtable.applications(f"qemu:///system?socket={socket}", Path(folder))
-    virshtable.TOLD.write_text(json.dumps(told, indent=1) + "\n")
     virshtable.EXPECTED.write_text(json.dumps(table, indent=1) + "\n")
+    virshtable.TOLD.write_text(json.dumps(told, indent=1) + "\n")
 
 
 def ours() -> None:
     """Print what differs."""
     expected, differing = virshtable.load(), 0
-    temporary = tempfile.TemporaryDirectory
     with temporary(prefix="vr-") as root, temporary(prefix="vt-") as folder, running(Path(root)) as uri:
         made = virshtable.run(uri, Path(folder))
     for row in virshtable.rows():
         status, output = expected[f"{row.number} {row.command}"]
-        if (status, output) != tuple(made[row.number]):
+        found = made[row.number]
+        if (status, output) != tuple(found):
             differing += 1
-            print(
-                f"== {row.number} {row.mark} {row.command}\n--- {status}\n{output}\n+++ {made[row.number].status}\n{made[row.number].output}"
-            )
+            print(f"== {row.number} {row.mark} {row.command}\n--- {status}\n{output}")
+            print(f"+++ {found.status}\n{found.output}")
     print(f"{differing} of {len(made)} differ")
 
 

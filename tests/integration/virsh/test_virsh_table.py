@@ -1,7 +1,6 @@
 """The real virsh says of virtqemud what it says of libvirtd, as recorded; what differs is listed with its reason."""
 
 import shutil
-from pathlib import Path
 
 import pytest
 from support import virshtable
@@ -89,9 +88,3 @@ def test_what_differs_is_still_asked() -> None:
 
 def test_expectations_match_the_table() -> None:
     assert list(virshtable.load()) == [f"{row.number} {row.command}" for row in virshtable.rows()]
-
-
-def test_files_of_the_table_are_there(tmp_path: Path) -> None:
-    virshtable.write_files(tmp_path)
-    named = {word for row in virshtable.rows() for word in row.command.split() if word.endswith(".xml")}
-    assert all(Path(word.replace("{dir}", str(tmp_path))).exists() for word in named)
