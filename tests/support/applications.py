@@ -109,7 +109,7 @@ def host(conn: Any) -> None:
     ask("getFreeMemory", lambda: conn.getFreeMemory() > 0)
     ask("getCapabilities", lambda: {"host", "guest", "cpu", "topology", "machine"} <= set(tags(conn.getCapabilities())))
     ask("domcaps devices", lambda: sorted(
-        each.tag for each in ET.fromstring(conn.getDomainCapabilities(None, "x86_64", "q35", "qemu")).iterfind("devices/*")
+        each.tag for each in ET.fromstring(conn.getDomainCapabilities(None, None, "q35", "qemu")).iterfind("devices/*")
     ))  # fmt: skip
     ask("getDomainCapabilities odd", lambda: conn.getDomainCapabilities(None, "x86_64", "nosuch", "qemu"))
     ask("listAllDomains", conn.listAllDomains)

@@ -164,6 +164,7 @@ def comparable(output: str, mark: str, folder: Path) -> str:
         return "\n".join(re.sub(r"\d+", "N", re.split(r"[\s:=]", line.strip())[0]) for line in lines)
     if mark == "&":  # what the guest does by itself comes at any time
         lines = [line for line in lines if not re.search(r"'(balloon-change|reboot)'|Resumed Unpaused", line)]
+        lines.sort(key=lambda line: "'agent-lifecycle'" in line)  # told when the port's state is known: before or after
     if mark in ("~", "&"):
         return "\n".join(re.sub(r"\d+(\.\d+)?", "N", line) for line in lines)
     return "\n".join(lines)

@@ -237,7 +237,7 @@ async def test_sockets_have_their_places(tmp_path: Path, deep: bool) -> None:
         assert made.keys() == {"serial", "vnc.sock", "monitor.sock", "org.qemu.guest_agent.0"}
         xml = await vm.xml()
         assert all(str(made[name]) in xml for name in ("serial", "vnc.sock", "org.qemu.guest_agent.0"))
-        with pytest.raises(VirtError, match="Guest agent is not responding: QEMU guest agent is not connected"):
+        with pytest.raises(VirtError, match="domain is not running"):  # it is paused: libvirtd's words
             await vm.hostname()
         reader, end = pipe()
         await vm.open_console("serial0", 0, end)
