@@ -48,50 +48,63 @@ class Call:
 
     `params` are the method's parameters by name and type, the object itself first unless the call acts on the root;
     `result` is its type or None. `stream` is "" or the way the data of the extra last argument goes: "in" to the
-    driver, "out" of it, "both".
+    driver, "out" of it, "both". All that follows from the method's annotations is worked out at its first use: a
+    daemon has hundreds of calls, and most are never made.
     """
 
+    doc: str
+    params: list[Field]
+    result: Wire | None
+    finds: bool
+    """It only looks something up, so that permission is asked for what was found."""
+    defaults: dict[str, Any]
+    args: list[Field]
+    answer: list[Wire]
+    rules: tuple[Rule, ...]
+    _request: Layout
+    _reply: Layout
+
     def __init__(self, on: type, name: str, method: Any, api: str, spec: dict[str, Any]) -> None:
-        self.on, self.name, self.api, self.doc = on, name, api, inspect.getdoc(method) or ""
+        self.on, self.name, self.api, self._method = on, name, api, method
         self.rpc, self.program = spec["rpc"], PROGRAMS[spec["program"]]
         self.dbus, self.prop, self.off_bus = spec["dbus"], spec["prop"], spec["off_bus"]
         self.high, self.stream, self.sparse, self.echo = spec["high"], spec["stream"], spec["sparse"], spec["echo"]
         self.filter: str = spec["filter"]
-        self.older: tuple[Call, ...] = ()
+        self.shape: Shape = spec["shape"]
+        self._acl: str | Sequence[str] = spec["acl"]
         self.fixed: dict[str, Any] = {}
         self.on_object = issubclass(on, Object)
-        hints = get_type_hints(method, include_extras=True)
+        self.older: tuple[Call, ...] = tuple(_old(self, older) for older in spec["older"])
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in Call.__annotations__ or "_reply" in self.__dict__:
+            raise AttributeError(f"{type(self).__name__} has no {name}")
+        self._read()
+        self._travel()
+        return self.__dict__[name]
+
+    def _read(self) -> None:
+        """Take in the method's signature."""
+        self.doc = inspect.getdoc(self._method) or ""
+        hints = get_type_hints(self._method, include_extras=True)
         returns = hints.pop("return")
-        hints = {param: hint for param, hint in hints.items() if hint is not Stream}
-        own = [("self", wire(on))] if self.on_object else []
-        self.params: list[Field] = own + [(param, wire(hint)) for param, hint in hints.items()]
-        self.result: Wire | None = None if returns is type(None) else wire(returns)
-        # it only looks something up, so that permission is asked for what was found
-        kind = self.result.kind if isinstance(self.result, ObjectWire) else None
-        self.finds = kind is not None and spec["acl"] == f"{kind.KIND}:getattr"
-        found = inspect.signature(method).parameters.values()
+        own = [("self", wire(self.on))] if self.on_object else []
+        self.params = own + [(param, wire(hint)) for param, hint in hints.items() if hint is not Stream]
+        self.result = None if returns is type(None) else wire(returns)
+        found = inspect.signature(self._method).parameters.values()
         self.defaults = {p.name: p.default for p in found if p.default is not p.empty}
-        self._travel(spec["shape"], spec["acl"])
 
-    def _travel(self, shape: Shape, acl: str | Sequence[str]) -> None:
-        """Work out, once, what goes over the wire."""
-        self.shape = shape
+    def _travel(self) -> None:
+        """Work out what goes over the wire, and what must be allowed."""
+        kind = self.result.kind if isinstance(self.result, ObjectWire) else None
+        self.finds = kind is not None and self._acl == f"{kind.KIND}:getattr"
         sent = [field for field in self.params if field[0] not in self.fixed]
-        answer = wire(self.on) if self.echo and not isinstance(shape, Silent) else self.result
-        self.args = shape.args(sent)
-        self.answer = shape.answer(answer)
-        self._request, self._reply = Layout([w for _, w in self.args]), Layout(self.answer)
+        answer = wire(self.on) if self.echo and not isinstance(self.shape, Silent) else self.result
+        self.args = self.shape.args(sent)
+        self.answer = self.shape.answer(answer)
         names = [name for name, _ in self.params]
-        self.rules = tuple(Rule(text, names) for text in ([acl] if isinstance(acl, str) else acl))
-
-    def old(self, spec: Older) -> "Call":
-        """The call that an older procedure makes of this one."""
-        made = object.__new__(Call)
-        made.__dict__.update(vars(self), rpc=spec.rpc, fixed=spec.fixed, dbus="", prop="", older=())
-        made.high = self.high if spec.high is None else spec.high
-        shape = spec.shape or Shape()
-        made._travel(shape, spec.acl if spec.acl is not None else [rule.text for rule in self.rules])
-        return made
+        self.rules = tuple(Rule(text, names) for text in ([self._acl] if isinstance(self._acl, str) else self._acl))
+        self._request, self._reply = Layout([w for _, w in self.args]), Layout(self.answer)
 
     def bind(self, values: tuple[Any, ...], named: dict[str, Any]) -> list[Any]:
         """Values for every parameter, defaults filled in; TypeError as Python's own calls give it."""
@@ -211,10 +224,14 @@ def _declared(kind: type) -> tuple[Call, ...]:
             for name, member in vars(cls).items()
             if name not in found and "declared" in getattr(member, "__dict__", ())
         }
-    return tuple(_describe(kind, name, *member.declared) for name, member in found.items())
+    return tuple(Call(kind, name, *member.declared) for name, member in found.items())
 
 
-def _describe(kind: type, name: str, method: Any, api: str, spec: dict[str, Any]) -> Call:
-    made = Call(kind, name, method, api, spec)
-    made.older = tuple(made.old(older) for older in spec["older"])
+def _old(call: Call, older: Older) -> Call:
+    """The call that an older procedure makes of this one."""
+    made = object.__new__(Call)
+    made.__dict__.update(vars(call), rpc=older.rpc, fixed=older.fixed, dbus="", prop="", older=())
+    made.high = call.high if older.high is None else older.high
+    made.shape = older.shape or Shape()
+    made._acl = call._acl if older.acl is None else older.acl
     return made

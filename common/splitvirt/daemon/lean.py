@@ -1,7 +1,8 @@
 """Imported first by a daemon's `__main__`, for a quick start: where asyncio is loaded already, nothing is changed.
 
-asyncio loads ssl where it can, which costs 1.3-2.7 MiB for good; a daemon speaks over UNIX sockets alone. And nothing
-that is loaded is garbage: the collector is off until the daemon serves.
+Python's library loads what it can, needed or not: asyncio ssl (1.3-2.7 MiB for good; a daemon speaks over UNIX sockets
+alone), hashlib OpenSSL (1.5 MiB, and Python has the same digests built in), shutil the compressors of archives. And
+nothing that is loaded is garbage: the collector is off until the daemon serves.
 """
 
 import gc
@@ -10,5 +11,6 @@ from typing import Any
 
 if "asyncio" not in sys.modules:
     modules: dict[str, Any] = sys.modules
-    modules.setdefault("ssl", None)  # makes `import ssl` fail, which asyncio expects
+    for name in ("ssl", "_hashlib", "bz2", "lzma"):
+        modules.setdefault(name, None)  # makes its import fail, which those who load it expect
     gc.disable()

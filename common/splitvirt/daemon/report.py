@@ -179,8 +179,10 @@ async def _state(one: Any) -> str:
 
 def _listed(one: Call) -> type[Object] | None:
     """The kind of which a call of the root lists all objects."""
+    if one.on_object or not one.filter:
+        return None
     of = one.result.of if isinstance(one.result, Many) else None
-    return of.kind if isinstance(of, ObjectWire) and not one.on_object and one.filter else None
+    return of.kind if isinstance(of, ObjectWire) else None
 
 
 def memory(pid: int | str = "self") -> MemoryRow:

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import secrets
 from pathlib import Path
 
 
@@ -92,4 +91,4 @@ def _replace(target: Path, data: bytes | str, mode: int, *, sync: bool) -> None:
 
 def _temporary(target: Path) -> Path:
     # A name of 255 bytes is the longest a file may have, and the target may use them all.
-    return target.with_name(f".{secrets.token_hex(8)}.new")
+    return target.with_name(f".{os.urandom(8).hex()}.new")
