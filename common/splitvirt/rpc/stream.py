@@ -18,6 +18,7 @@ from .fault import pack_error, unpack_error
 from .message import CONTINUE, ERROR, MAX_STREAM_PAYLOAD, OK, STREAM, STREAM_HOLE, Message, frame
 
 WINDOW: Final = 1 << 20  # bytes read but not taken, beyond which the other side is not read from
+CHUNK: Final = 64  # what a chunk that waits costs beside its bytes; a hole is nothing but that
 _HOLE: Final = struct.Struct(">qI")
 
 
@@ -51,17 +52,19 @@ class WireStream(Stream):
 
     def _take(self, size: int) -> bytes:
         chunk = self._chunks.popleft()
+        length = chunk if isinstance(chunk, int) else len(chunk)
+        if length > size:
+            self._chunks.appendleft(chunk - size if isinstance(chunk, int) else chunk[size:])
+        else:
+            self._held -= CHUNK
         if isinstance(chunk, int):
-            if chunk > size:
-                self._chunks.appendleft(chunk - size)
-            return bytes(min(chunk, size))
-        if len(chunk) > size:
-            self._chunks.appendleft(chunk[size:])
-            chunk = chunk[:size]
-        self._held -= len(chunk)
+            taken = bytes(min(length, size))
+        else:
+            taken = chunk[:size]
+            self._held -= len(taken)
         if self._held <= WINDOW // 2:
             self._channel.release(self)
-        return chunk
+        return taken
 
     async def write(self, data: bytes) -> None:
         """Send bytes, and wait while more than 1 MiB waits for the peer."""
@@ -119,17 +122,20 @@ class WireStream(Stream):
         if not payload:
             self._peer_done = True
             return
-        self._chunks.append(payload)
-        self._held += len(payload)
-        if self._held > WINDOW:
-            self._channel.hold(self)
+        self._keep(payload, len(payload))
 
     def _hole_received(self, payload: bytes) -> None:
         length = _HOLE.unpack(payload)[0] if len(payload) == _HOLE.size else -1
         if not self._sparse or length < 0:
             self.abort(RPCError("Unexpected stream hole"))
         elif length and not self._peer_done:
-            self._chunks.append(length)
+            self._keep(length, 0)
+
+    def _keep(self, chunk: bytes | int, size: int) -> None:
+        self._chunks.append(chunk)
+        self._held += size + CHUNK
+        if self._held > WINDOW:
+            self._channel.hold(self)
 
     def _finish_received(self) -> None:
         raise NotImplementedError
