@@ -14,6 +14,7 @@ AUTH_NONE, AUTH_POLKIT = 0, 2
 """How a client must prove itself before the first call: libvirt's remote_auth_type."""
 
 Auth = Literal["none", "polkit"]
+NOBODY = Identity(65534, 65534, groups=())
 
 
 class Authority(Protocol):
@@ -101,6 +102,16 @@ class Access:
     def admits(self, caller: Identity) -> bool:
         """Whether the caller may connect at all."""
         return not self.private or caller.uid in (0, os.geteuid())
+
+    @property
+    def open_to_all(self) -> bool:
+        """Whether whoever can reach the daemon at all may know of everything: no decision is left to be made.
+
+        A session's bus is its user's alone; on the system's, an account that owns nothing stands for everybody.
+        """
+        if self.fine or self.private:
+            return not self.fine
+        return self.auth_ro == "none" and self.opens(NOBODY, True)
 
     def auth(self, caller: Identity, readonly: bool) -> int:
         """What the caller must prove first: AUTH_NONE or AUTH_POLKIT. Root need not: polkit never refuses it."""

@@ -21,6 +21,7 @@ class BusCaller:
         self.access, self.identity = access, identity
         self.name = f"{identity.bus_name} ({identity})"
         self.readonly = True
+        self.admitted = False  # it may call, and hear of what happens
         self.closed = False
         self._closers: list[Callable[[], object]] = []
 
@@ -83,7 +84,9 @@ class Callers:
                 asking.add_done_callback(lambda _: self._asking.pop(sender, None))
             caller = await asyncio.shield(asking)
         if caller.readonly:
+            caller.admitted = False
             caller.readonly = await self.access.grade(caller.identity)
+            caller.admitted = True
         return caller
 
     async def _ask(self, sender: str) -> BusCaller:

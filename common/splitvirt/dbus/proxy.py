@@ -5,6 +5,7 @@
 """
 
 import asyncio
+import contextlib
 import functools
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, cast
@@ -95,6 +96,10 @@ class Remote:
             for event in one.signals:
                 rule = f"type='signal',sender='{self.name}',interface='{one.name}',member='{event.dbus}'"
                 await self.bus.subscribe(rule, one.name, event.dbus, self._heard(one, event))
+        # where not everybody may look, signals go to those who have called, and may
+        root = next((one.name for one in self.interfaces.values() if not one.on_object), "")
+        with contextlib.suppress(VirtError):
+            await self._request(self.base, names.PROPERTIES, "GetAll", "s", [root])
 
     def _heard(self, interface: Interface, event: Event) -> Callable[[Message], None]:
         def heard(message: Message) -> None:

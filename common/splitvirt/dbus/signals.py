@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Signals:
-    """Sends an export's signals: to everybody, or where each caller's permissions count, to those who may know."""
+    """Sends an export's signals: to everybody where everybody may know, else to those callers who may."""
 
     def __init__(self, export: "Export"):
         self.export = export
@@ -46,10 +46,12 @@ class Signals:
 
     def _send(self, message: Message, permission: str, subject: Any) -> None:
         bus, callers = self.export.bus, self.export.callers
-        if not callers.access.fine:
+        if callers.access.open_to_all:
             bus.send(message)
             return
         for caller in list(callers.known.values()):
+            if not caller.admitted:
+                continue
             made = copy(message)
             made.destination = caller.identity.bus_name
             self.export.keep(self._send_if(caller.allowed(permission, subject), made))
