@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
 from splitvirt.api.errors import ConfigUnsupported, SystemError_
-from splitvirt.host.paths import Layout
+from splitvirt.host.paths import Layout, check_own
 
 if TYPE_CHECKING:
     from splitvirt.api.network import Networks
@@ -125,8 +125,9 @@ class Instance:
             )
         try:
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            check_own(root)
         except OSError as error:
-            raise SystemError_(f"cannot make the root {root}: {error.strerror}") from error
+            raise SystemError_(f"cannot use the root {root}: {error.strerror}") from error
         return root
 
     def _drop_temporary(self) -> None:

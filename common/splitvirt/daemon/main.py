@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from splitvirt.api.errors import InvalidArg, VirtError
 from splitvirt.daemon.config import Config
 from splitvirt.daemon.keys import DAEMON, FILES
-from splitvirt.host.paths import Layout
+from splitvirt.host.paths import Layout, check_own
 
 if TYPE_CHECKING:
     from splitvirt.api.event import Hub
@@ -117,6 +117,8 @@ def main(service: Service, argv: Sequence[str] | None = None) -> int:
         return 6
     os.umask(0o022)
     try:
+        if options.root is not None and options.root.exists():
+            check_own(options.root)
         return asyncio.run(_run(service, options, layout, config))
     except VirtError as e:
         print(f"{service.name}: {e}", file=sys.stderr)

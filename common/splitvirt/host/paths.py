@@ -97,5 +97,16 @@ def make_private(path: Path, mode: int = 0o700) -> Path:
     return path
 
 
+def check_own(folder: Path) -> None:
+    """Raise PermissionError for a folder that another user (root apart) can change: names in it would be theirs."""
+    found = folder.stat()
+    if found.st_uid not in (0, os.geteuid()):
+        raise PermissionError(
+            1, f"it belongs to user {found.st_uid}, who could put links and files in our way", str(folder)
+        )
+    if found.st_mode & 0o002:
+        raise PermissionError(1, "everybody may write to it, and could put links and files in our way", str(folder))
+
+
 def _xdg(variable: str, default: str) -> Path:
     return Path(os.environ.get(variable) or Path.home() / default)
