@@ -179,7 +179,7 @@ class Lifecycle(Ending):
         """End it at once; with GRACEFUL only as far as QEMU still writes back what it holds."""
         only(flags, c.VIR_DOMAIN_DESTROY_GRACEFUL | c.VIR_DOMAIN_DESTROY_REMOVE_LOGS, "qemuDomainDestroyFlags")
         if not self.active:
-            raise OperationInvalid("domain is not running", domain=QEMU)
+            raise OperationInvalid("domain is not running", domain=c.VIR_FROM_DOMAIN)
         # A guest that hangs while it starts has the turn: end it first, then ask for the turn.
         guest, graceful = self.guest, bool(flags & c.VIR_DOMAIN_DESTROY_GRACEFUL)
         if guest is not None:

@@ -125,6 +125,7 @@ def run(uri: str, folder: Path) -> list[Outcome]:
                 time.sleep(0.3)
             else:
                 made[row.number] = _one(argv, row, folder)
+        time.sleep(1)  # the last events are on their way
     finally:
         for row, process in background:
             process.terminate()

@@ -232,7 +232,7 @@ async def test_calls_on_a_guest_that_is_off(hv: Any, call: str, arguments: tuple
     vm = await hv.define(tiny())
     with pytest.raises(OperationInvalid) as caught:
         await getattr(vm, call)(*arguments)
-    assert (str(caught.value), caught.value.code, caught.value.domain) == (OFF, 55, 10)
+    assert (str(caught.value), caught.value.code, caught.value.domain) == (OFF, 55, 20)
 
 
 async def test_refusals(hv: Any) -> None:
