@@ -17,6 +17,7 @@ from splitvirt.xml.domain import Domain as DomainXML
 from splitvirt.xml.domain import PerfEvent, PerfName
 from splitvirt.xml.forms import read_set, write_set
 from splitvirt.xml.memory import NumaMode
+from splitvirt.xml.units import decimal
 
 from .base import CONFIG, LIVE, DomainBase
 from .flags import only
@@ -216,6 +217,6 @@ def _by_disk(text: str) -> dict[str, int]:
     """Limits by path, from "PATH,LIMIT,PATH,LIMIT"."""
     words = text.split(",") if text else []
     numbers = words[1::2]
-    if len(words) % 2 or not all(number.isdecimal() for number in numbers):
+    if len(words) % 2 or not all(map(decimal, numbers)):
         raise InvalidArg(f"unable to parse blkio device '{text}'", domain=QEMU)
     return dict(zip(words[::2], map(int, numbers), strict=True))

@@ -5,6 +5,7 @@
 
 from splitvirt.api.errors import InternalError, XMLError
 from splitvirt.xml.element import Element, Hex1, Hex2, Hex4, Hex8, Hex64, Node, OnOff, Unsigned, attr, child
+from splitvirt.xml.units import decimal
 
 PciPlace = tuple[int, int, int, int]
 """Domain, bus, slot, function."""
@@ -122,7 +123,7 @@ class UsbAddress(Address, when=("type", "usb")):
     def check(self, node: Node) -> None:
         if self.port is not None:
             parts = self.port.split(".")
-            if len(parts) > 4 or not all(p.isascii() and p.isdigit() for p in parts):
+            if len(parts) > 4 or not all(map(decimal, parts)):
                 raise InternalError("Cannot parse <address> 'port' attribute")
             self.port = ".".join(str(int(p)) for p in parts)
 

@@ -19,6 +19,7 @@ from splitvirt.xml.element import (
 )
 from splitvirt.xml.forms import Choice, Form
 from splitvirt.xml.node import Node
+from splitvirt.xml.units import decimal
 
 Policy = Literal["force", "require", "optional", "disable", "forbid"]
 
@@ -75,7 +76,7 @@ class Distances(Element, tag="distances"):
 
 
 def read_level(raw: str) -> int:
-    return int(raw) if raw.isascii() and raw.isdigit() else 0
+    return int(raw) if decimal(raw) else 0
 
 
 Level = Annotated[int, Form(read_level, str)]

@@ -12,6 +12,7 @@ from splitvirt.xml.element import LIVE, Element, Node, attr, child, children, fo
 from splitvirt.xml.forms import Form, Hex1, Hex2, Hex4, Unsigned, Unsigned64, WrongValue, YesNo
 from splitvirt.xml.metadata import Foreign
 from splitvirt.xml.netparts import Bandwidth, Paired, PortOptions, Route, VirtualPort, Vlan
+from splitvirt.xml.units import decimal
 
 LeaseUnit = Literal["seconds", "minutes", "hours"]
 
@@ -26,7 +27,7 @@ def either(on: str, off: str) -> Form:
 
 
 def port_number(raw: str) -> int:
-    if not raw.isascii() or not raw.isdigit() or int(raw) > 65535:
+    if not decimal(raw) or int(raw) > 65535:
         raise WrongValue
     return int(raw)
 

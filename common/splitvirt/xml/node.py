@@ -14,6 +14,7 @@ from splitvirt.api.errors import VirtError, XMLDetail, XMLError
 NAME = re.compile(r"[^\s<>/]+")
 MAX_SIZE = 4 << 20  # bytes; libvirt's own bound of a string on the wire
 MAX_DEPTH = 256  # as libxml2's
+MAX_ELEMENTS = 100_000  # a second's work; the largest guests have some thousands
 NAMESPACES = {
     "http://libvirt.org/schemas/domain/qemu/1.0": "qemu",
     "http://libvirt.org/schemas/domain/lxc/1.0": "lxc",
@@ -74,6 +75,7 @@ class Parser:
         self.stack: list[Node] = []
         self.root: Node | None = None
         self.scopes: list[dict[str, str]] = [{}]  # prefix to namespace, one per depth, only when any is declared
+        self.elements = 0
         self.metadata = 0  # depth at which <metadata> began
         self.cdata: str | None = None
         self.expat = expat.ParserCreate(encoding="utf-8")
@@ -92,6 +94,9 @@ class Parser:
         if len(stack) >= MAX_DEPTH:
             line = self.expat.CurrentLineNumber
             raise XMLDetail(f"{self.source}:{line}: Excessive depth in document: {MAX_DEPTH}")
+        self.elements += 1
+        if self.elements > MAX_ELEMENTS:
+            raise XMLDetail(f"{self.source}: the document has more than {MAX_ELEMENTS} elements")
         if self.metadata:
             node = Node(tag, attrs, self.expat.CurrentLineNumber)
             node.pieces = []

@@ -39,3 +39,8 @@ def pretty(value: int, unit: str) -> tuple[int, str]:
         value //= 1024
         power += 1
     return value, NAMES[power]
+
+
+def decimal(text: str) -> bool:
+    """Whether a text is a plain decimal number; of megabytes of digits, which nobody means and Python refuses, not."""
+    return len(text) <= 4000 and text.isascii() and text.isdigit()

@@ -12,6 +12,7 @@ from splitvirt.api.errors import InternalError, VirtError, XMLDetail, XMLError
 from splitvirt.xml.netaddress import IPV4, at, is_multicast, parse_address, parse_mac
 from splitvirt.xml.netparts import VirtualPort
 from splitvirt.xml.network import DhcpRange, Network, NetworkIP
+from splitvirt.xml.units import decimal
 
 from .dns import check_dns
 from .forward import check_forward, check_mode
@@ -104,7 +105,7 @@ def check_bridge(net: Network) -> None:
         return
     bridge.name, bridge.zone = bridge.name or None, bridge.zone or None
     if bridge.delay is not None:
-        if not bridge.delay.isascii() or not bridge.delay.isdigit() or int(bridge.delay) >= 1 << 64:
+        if not decimal(bridge.delay) or int(bridge.delay) >= 1 << 64:
             raise xml_error(f"Invalid delay value in network '{net.name}'")
         bridge.delay = str(int(bridge.delay))
     if bridge.mac_table_manager not in (None, "kernel", "libvirt"):
@@ -129,7 +130,7 @@ def check_mtu(net: Network) -> None:
     if net.mtu is None:
         return
     digits = net.mtu.strip().lstrip("-+")
-    if not digits.isascii() or not digits.isdigit() or int(digits) >= 1 << 32:
+    if not decimal(digits) or int(digits) >= 1 << 32:
         raise xml_error(f"Invalid mtu size '{net.mtu}' in network '{net.name}'")
     size = (-int(digits) if net.mtu.strip().startswith("-") else int(digits)) & 0xFFFFFFFF
     net.mtu = str(size) if size else None

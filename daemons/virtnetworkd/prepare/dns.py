@@ -4,6 +4,7 @@ from splitvirt.api.constants import VIR_FROM_NETWORK
 from splitvirt.api.errors import XMLDetail, XMLError
 from splitvirt.xml.netaddress import parse_address
 from splitvirt.xml.network import Dns, DnsHost, DnsSrv, DnsTxt, Forwarder
+from splitvirt.xml.units import decimal
 
 SERVICE_MAX = 320
 
@@ -98,7 +99,7 @@ def check_srv(srv: DnsSrv, network: str, *, partial: bool = False) -> None:
         raw = getattr(srv, name)
         if raw is None:
             continue
-        if not raw.isascii() or not raw.isdigit() or not (name == "port") <= int(raw) <= 65535:
+        if not decimal(raw) or not (name == "port") <= int(raw) <= 65535:
             raise detail(f"{word} DNS SRV {name} attribute for service '{srv.service}' in network '{network}'")
         if srv.target is None and not partial:
             raise detail(

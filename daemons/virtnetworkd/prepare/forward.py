@@ -4,6 +4,7 @@ from splitvirt.api.constants import VIR_FROM_NETWORK
 from splitvirt.api.errors import ConfigUnsupported, XMLDetail, XMLError
 from splitvirt.xml.netaddress import IPV4, Address, parse_address
 from splitvirt.xml.network import Bridge, Forward, ForwardInterface, Network
+from splitvirt.xml.units import decimal
 
 from .ip import range_size
 
@@ -117,7 +118,7 @@ def nat_address(text: str, word: str, name: str) -> Address:
 
 def nat_port(text: str | None, word: str, name: str) -> int:
     """One end of the range of ports."""
-    if not text or not text.isascii() or not text.isdigit() or int(text) > 65535:
+    if not text or not decimal(text) or int(text) > 65535:
         raise bad_port(word, name)
     return int(text)
 

@@ -18,6 +18,7 @@ from splitvirt.xml.devices.source import (
     Source,
     VolumeSource,
 )  # fmt: skip
+from splitvirt.xml.units import decimal
 from virtqemud.cipher import BLOCK, encrypt
 from virtqemud.context import Context
 from virtqemud.parts import Parts
@@ -261,7 +262,7 @@ def network(source: NetworkSource, name: str, disk: Any, parts: Parts, ctx: Cont
 
 def identity(name: str | None) -> int | None:
     """A uid or gid, "+107" or "107"."""
-    return int(name.lstrip("+")) if name and name.lstrip("+").isdigit() else None
+    return int(name.lstrip("+")) if name and decimal(name.lstrip("+")) else None
 
 
 def server(source: NetworkSource, index: int) -> dict[str, Any]:
@@ -302,7 +303,7 @@ def iscsi(
     key = authentication(parts, ctx, auth, name, "iscsi")
     return {
         "driver": "iscsi", "portal": f"{portal}:{host.port or port}", "target": iqn,
-        "lun": int(lun) if lun.isdigit() else 0, "transport": "iser" if host.transport == "rdma" else "tcp",
+        "lun": int(lun) if decimal(lun) else 0, "transport": "iser" if host.transport == "rdma" else "tcp",
         "user": auth.username if auth else None, "password-secret": key, "initiator-name": initiator,
     }  # fmt: skip
 
