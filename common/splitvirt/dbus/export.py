@@ -322,9 +322,9 @@ class Export:
         found: dict[type, tuple[Any, Call]] = {}
         for root, interfaces in self.roots:
             for one in interfaces:
-                for call in one.methods.values():
+                for call in () if one.on_object else one.methods.values():
                     kind = _listed_kind(call)
-                    if not one.on_object and kind is not None and kind in self.paths.kinds.values():
+                    if kind is not None and kind in self.paths.kinds.values():
                         found.setdefault(kind, (root, call))
         return list(found.values())
 
@@ -362,5 +362,7 @@ def _leads(path: str, base: str) -> bool:
 
 
 def _listed_kind(call: Call) -> type[Object] | None:
+    if not call.filter:  # lists of objects are filtered; what is not is left undescribed until it is called
+        return None
     kind = getattr(call.result.of, "kind", None) if isinstance(call.result, Many) else None
     return kind if isinstance(kind, type) and issubclass(kind, Object) else None

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from splitvirt.api.call import Call, calls
@@ -35,8 +36,8 @@ class Interface:
     name: str
     on: type
     methods: dict[str, Call] = field(default_factory=dict)
-    properties: dict[str, Property] = field(default_factory=dict)
     signals: list[Event] = field(default_factory=list)
+    accessors: list[Call] = field(default_factory=list)
 
     @property
     def on_object(self) -> bool:
@@ -48,19 +49,24 @@ class Interface:
         if call.dbus:
             self.methods[call.dbus] = call
         if call.prop:
+            self.accessors.append(call)
+
+    @cached_property
+    def properties(self) -> dict[str, Property]:
+        """By name: those that calls read and write, then the declared attributes. Made when first asked for."""
+        made: dict[str, Property] = {}
+        for call in self.accessors:
             writes = bool(call.bus_params)
             of = call.bus_params[0][1] if writes else call.result
             assert of is not None, call
-            found = self.properties.setdefault(call.prop, Property(call.prop, of.dbus))
+            found = made.setdefault(call.prop, Property(call.prop, of.dbus))
             if writes:
                 found.write = call
             else:
                 found.read, found.signature = call, of.dbus
-
-    def add_fields(self, kind: type) -> None:
-        """What is declared to be an attribute is a property as well."""
-        for title, (attribute, signature) in getattr(kind, "PROPS", {}).items():
-            self.properties[title] = Property(title, signature, attribute=attribute)
+        for title, (attribute, signature) in getattr(self.on, "PROPS", {}).items():
+            made[title] = Property(title, signature, attribute=attribute)
+        return made
 
 
 def interfaces_of(contract: type) -> list[Interface]:
@@ -77,8 +83,6 @@ def interfaces_of(contract: type) -> list[Interface]:
         on = made.get(contract if event.on_root else event.on)
         if on is not None and event.dbus:
             on.signals.append(event)
-    for kind, interface in made.items():
-        interface.add_fields(kind)
     return list(made.values())
 
 
