@@ -170,6 +170,10 @@ async def _socket_of(process: Held, path: Path | None) -> None:
                 raise EOFError
 
 
+_TEMPLATE_MAX = 128 << 20
+"""Bytes; the largest known, ARM's, have 64 MiB. What is no plain file may have no end."""
+
+
 def firmware_variables(live: DomainXML, context: Context, flags: int) -> None:
     """Make the file of firmware variables from its template, where there is none yet or a reset is asked for.
 
@@ -190,9 +194,12 @@ def firmware_variables(live: DomainXML, context: Context, flags: int) -> None:
         raise OperationFailed(f"unable to find any master var store for loader: {found.code}", domain=VIR_FROM_QEMU)
     from splitvirt.store.files import write_durable
 
+    template = Path(found.template)
+    if template.exists() and not (template.is_file() and template.stat().st_size <= _TEMPLATE_MAX):
+        raise OperationFailed(f"{template} is not a file of firmware variables", domain=VIR_FROM_QEMU)
     try:
         make_private(target.parent)
-        write_durable(target, Path(found.template).read_bytes())
+        write_durable(target, template.read_bytes())
     except OSError as error:
         raise SystemError_(
             f"Failed to copy {found.template} to {target}: {error.strerror}", domain=VIR_FROM_QEMU

@@ -155,7 +155,9 @@ QEMU = {
     "capability_filters": Key([]),
     "deprecation_behavior": Key("none", one_of("none", "omit", "reject", "crash")),
     "sched_core": Key("none", one_of("none", "vcpus", "emulator", "full")),
-    "clear_emulator_capabilities": Key(True, inert="QEMU is always started without capabilities that it does not need"),
+    "clear_emulator_capabilities": Key(
+        True, inert="QEMU has the daemon's user and capabilities as yet"
+    ),
     "allow_disk_format_probing": Key(False, inert="formats are never guessed from a disk's content"),
 }
 

@@ -9,7 +9,7 @@ import pytest
 from support.qemu import PAUSED, needs_qemu, qemus, tiny
 
 import splitvirt
-from splitvirt.api.errors import SystemError_
+from splitvirt.api.errors import SystemError_, VirtError
 
 pytestmark = needs_qemu
 PASSWORD = "s3cr3tvn"
@@ -109,3 +109,18 @@ async def test_a_record_cannot_point_at_a_stranger(tmp_path: Path, monkeypatch: 
     finally:
         stranger.kill()
         stranger.wait()
+
+
+async def test_a_template_without_end_is_not_read(tmp_path: Path) -> None:
+    """The driver itself copies firmware variables: from a device it would do so until its memory is used up."""
+    loader = tmp_path / "code.fd"
+    loader.write_bytes(bytes(1 << 20))
+    os_xml = (
+        f"<os><type arch='x86_64' machine='pc'>hvm</type><loader readonly='yes' type='pflash'>{loader}</loader>"
+        f"<nvram template='/dev/zero'>{tmp_path}/vars.fd</nvram></os>"
+    )
+    document = tiny("g").replace("<os><type arch='x86_64' machine='pc'>hvm</type></os>", os_xml)
+    async with splitvirt.embed(tmp_path / "root") as hv:
+        with pytest.raises(VirtError, match="/dev/zero is not a file of firmware variables"):
+            await hv.create(document, PAUSED)
+    assert not (tmp_path / "vars.fd").exists()
