@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from splitvirt.api.errors import XMLDetail, XMLError
+from splitvirt.api.errors import ConfigUnsupported, XMLDetail, XMLError
 from splitvirt.xml.address import CcidAddress, DriveAddress, VirtioSerialAddress
 from splitvirt.xml.devices.channel import Channel
 from splitvirt.xml.devices.console import Console
@@ -180,9 +180,16 @@ def disks_need(domain: Domain, bus: Bus, type_: str) -> None:
         need(domain, type_, drives)
 
 
+HIGHEST = 1023
+"""The number of the last controller that is made for a disk's sake: more fit on no guest's buses."""
+
+
 def need(domain: Domain, type_: str, addresses: Iterable[DriveAddress]) -> None:
     """Controllers up to the highest that is named."""
-    for index in range(max(a.controller for a in addresses) + 1):
+    highest = max(a.controller for a in addresses)
+    if highest > HIGHEST:
+        raise ConfigUnsupported(f"{type_} controller {highest} would need all those before it, {HIGHEST} is the most")
+    for index in range(highest + 1):
         ensure(domain, type_, index)
 
 

@@ -22,6 +22,10 @@ def defaults(domain: Domain, caps: Capabilities) -> None:
     labels(domain)
 
 
+IOTHREADS_MAX = 65535
+"""Each is a thread of QEMU's; no bound but the host's is known, and a list of milliards is the end of the daemon."""
+
+
 def iothreads(domain: Domain) -> None:
     """As many ids as iothreads: those named, then the lowest that are free."""
     named = [thread.id for thread in domain.iothreadids]
@@ -29,6 +33,8 @@ def iothreads(domain: Domain) -> None:
         if number in named[:i]:
             raise XMLError(f"duplicate iothread id '{number}' found")
     total = max(domain.iothreads or 0, len(named))
+    if total > IOTHREADS_MAX:
+        raise ConfigUnsupported(f"{total} iothreads are more than the {IOTHREADS_MAX} that a guest may have")
     domain.iothreads = total or None
     if named:
         free = (i for i in range(1, total + 1) if i not in named)
