@@ -1,16 +1,47 @@
 """Imported first by a daemon's `__main__`, for a quick start: where asyncio is loaded already, nothing is changed.
 
 Python's library loads what it can, needed or not: asyncio ssl (1.3-2.7 MiB for good; a daemon speaks over UNIX sockets
-alone), hashlib OpenSSL (1.5 MiB, and Python has the same digests built in), shutil the compressors of archives. And
-nothing that is loaded is garbage: the collector is off until the daemon serves.
+alone), hashlib OpenSSL (1.5 MiB, and Python has the same digests built in), shutil the compressors of archives. Other
+modules it loads for a function that is rarely called (`LATE`). And nothing that is loaded is garbage: the collector is
+off until the daemon serves.
 """
 
 import gc
 import sys
+from _thread import allocate_lock
+from importlib import import_module
+from types import ModuleType
 from typing import Any
+
+ABSENT = ("ssl", "_hashlib", "bz2", "lzma")
+LATE = ("ctypes", "ipaddress", "random", "secrets", "textwrap", "tokenize", "xml.etree.ElementTree")
+_loading = allocate_lock()
+
+
+class Late(ModuleType):
+    """Stands for a module, which is imported when something of it is first asked for, by whatever thread.
+
+    (The library's own LazyLoader shows a second thread a module half loaded.)
+    """
+
+    def __getattr__(self, name: str) -> Any:
+        with _loading:
+            if sys.modules.get(self.__name__) is self:
+                del sys.modules[self.__name__]
+        return getattr(import_module(self.__name__), name)
+
+
+def postpone(name: str) -> None:
+    """Let `import name` give what stands for the module, unless it is there already."""
+    if parent := name.rpartition(".")[0]:
+        import_module(parent)
+    sys.modules.setdefault(name, Late(name))
+
 
 if "asyncio" not in sys.modules:
     modules: dict[str, Any] = sys.modules
-    for name in ("ssl", "_hashlib", "bz2", "lzma"):
-        modules.setdefault(name, None)  # makes its import fail, which those who load it expect
+    for absent in ABSENT:
+        modules.setdefault(absent, None)  # makes its import fail, which those who load it expect
+    for late in LATE:
+        postpone(late)
     gc.disable()

@@ -10,7 +10,7 @@ class NftError(OSError):
 
 
 @functools.cache
-def _library() -> ctypes.CDLL:
+def _library() -> "ctypes.CDLL":
     library = ctypes.CDLL("libnftables.so.1")
     library.nft_ctx_new.restype = ctypes.c_void_p
     library.nft_ctx_new.argtypes = [ctypes.c_uint32]
