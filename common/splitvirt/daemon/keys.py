@@ -155,9 +155,7 @@ QEMU = {
     "capability_filters": Key([]),
     "deprecation_behavior": Key("none", one_of("none", "omit", "reject", "crash")),
     "sched_core": Key("none", one_of("none", "vcpus", "emulator", "full")),
-    "clear_emulator_capabilities": Key(
-        True, inert="QEMU has the daemon's user and capabilities as yet"
-    ),
+    "clear_emulator_capabilities": Key(True, inert="QEMU has the daemon's user and capabilities as yet"),
     "allow_disk_format_probing": Key(False, inert="formats are never guessed from a disk's content"),
 }
 
