@@ -68,7 +68,7 @@ class Guest:
         except VirtError as error:
             await self.process.stop(0)
             words = read_from(self.places.log, self._words_from) or error.message
-            raise InternalError(f"process exited while connecting to monitor: {words}", domain=VIR_FROM_QEMU) from error
+            raise InternalError(f"process exited while connecting to monitor: {words}", domain=VIR_FROM_QEMU) from None
 
     @classmethod
     async def adopt(cls, places: GuestPlaces, process: Held, on_event: OnEvent, *, timeout: float = 10.0) -> "Guest":
@@ -150,11 +150,12 @@ def write_end(path: Path, reason: str) -> None:
 
 
 def read_from(path: Path, start: int, limit: int = 4096) -> str:
-    """What was written to a log since a position, at most the last `limit` bytes."""
+    """What was written to a log since a position, of the last `limit` bytes, without what QEMU says at every start."""
     try:
         with path.open("rb") as file:
             end = file.seek(0, os.SEEK_END)
             file.seek(max(start, end - limit))
-            return file.read().decode(errors="replace").strip()
+            words = file.read().decode(errors="replace").strip()
     except OSError:
         return ""
+    return "\n".join(line for line in words.splitlines() if not line.startswith("char device redirected to "))

@@ -5,6 +5,8 @@ import sys
 from importlib import import_module
 from importlib.util import find_spec
 
+from splitvirt.api.errors import VirtError
+
 # What a command is called, what it does. Its module has `arguments(parser)` and `run(options) -> exit status`.
 COMMANDS = {
     "run": "run one guest from its XML to its end",
@@ -23,7 +25,7 @@ def parser_for(command: str) -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command; 2 when it is not known."""
+    """Run one command; 2 when it is not known, 1 with the reason in a line when it fails."""
     words = sys.argv[1:] if argv is None else argv
     if words[:1] == ["--version"]:
         import splitvirt
@@ -32,10 +34,16 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     if not words or words[0] not in COMMANDS or find_spec(f"splitvirt.cli.{words[0]}") is None:
         shown = "\n".join(f"  {name:8} {what}" for name, what in COMMANDS.items())
+        if words and not words[0].startswith("-"):
+            print(f"splitvirt: no such command: {words[0]}\n", file=sys.stderr)
         print(f"usage: splitvirt COMMAND ...\n\n{shown}\n\nsplitvirt COMMAND --help tells more.", file=sys.stderr)
         return 0 if words in (["--help"], ["-h"]) else 2
     options = parser_for(words[0]).parse_args(words[1:])
-    status: int = import_module(f"splitvirt.cli.{words[0]}").run(options)
+    try:
+        status: int = import_module(f"splitvirt.cli.{words[0]}").run(options)
+    except (VirtError, OSError) as error:
+        print(f"splitvirt: {error}", file=sys.stderr)
+        return 1
     return status
 
 
