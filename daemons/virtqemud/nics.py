@@ -197,13 +197,17 @@ def _wants_passt(res: Resources, card: Interface) -> bool:
     return card.backend_type == "passt" or not res.context.caps.schema("netdev_add/type=user")
 
 
+PASST_PATH_MAX = 98
+"""Bytes of its socket's path; Debian 12's passt cuts longer ones off without a word."""
+
+
 async def _passt(res: Resources, card: Interface) -> str:
     """Start passt for a card; its socket. It ends with the guest."""
     program = shutil.which("passt")
     if program is None:
         raise ConfigUnsupported("passt is not installed (Debian: apt install passt)", domain=VIR_FROM_QEMU)
     path = str(res.guest.places.folder / f"{card.alias}-passt.sock")
-    argv = [program, "--foreground", "--one-off", "--socket", res.reach(path)]
+    argv = [program, "--foreground", "--one-off", "--socket", res.reach(path, PASST_PATH_MAX)]
     if os.geteuid() == 0:
         argv += ["--runas", "0:0"]
     if card.log_file:
@@ -217,7 +221,7 @@ async def _passt(res: Resources, card: Interface) -> str:
     for forward in card.port_forwards:
         argv += [f"--{forward.proto}-ports", _forward(forward)]
     await res.start(Helper("passt", argv, socket=path))
-    return res.reach(path)
+    return res.reach(path, PASST_PATH_MAX)
 
 
 def _forward(forward: Any) -> str:

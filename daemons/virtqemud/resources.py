@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from splitvirt.api.constants import VIR_DOMAIN_START_RESET_NVRAM, VIR_FROM_QEMU
 from splitvirt.api.errors import ConfigUnsupported, InternalError, OperationFailed, SystemError_
-from splitvirt.host.paths import make_private, socket_path_fits
+from splitvirt.host.paths import SOCKET_PATH_MAX, make_private
 from splitvirt.host.pidfd import Held
 from splitvirt.xml.devices.channel import Channel
 from splitvirt.xml.devices.graphics import Graphics
@@ -56,9 +56,9 @@ class Resources:
         self._fds.extend(fds)
         return fds[0]
 
-    def reach(self, path: str) -> str:
-        """A socket's path as QEMU and the helpers can use it: one that is too long through a folder they inherit."""
-        if socket_path_fits(path):
+    def reach(self, path: str, longest: int = SOCKET_PATH_MAX) -> str:
+        """A socket's path as QEMU and the helpers can use it: one of more bytes through a folder that they inherit."""
+        if len(os.fsencode(path)) <= longest:
             return path
         folder, name = os.path.split(path)
         if folder not in self.folders:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import shutil
+import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,19 @@ async def test_passt_serves_a_guest_and_goes_with_it(hv: Any, tmp_path: Path) ->
     await vm.destroy()
     assert await asyncio.to_thread(gone, helper.pid)
     assert qemus(tmp_path) == []
+
+
+@needs("passt", "passt")
+@pytest.mark.parametrize("length", [98, 99, 107, 108])
+async def test_passt_at_the_end_of_a_path(length: int) -> None:
+    card = "<interface type='user'><backend type='passt'/><model type='virtio'/></interface>"
+    with tempfile.TemporaryDirectory(prefix="p") as short:
+        below = "/lib/libvirt/qemu/domain-1-tiny/net0-passt.sock"
+        root = Path(short) / ("r" * (length - len(short) - 1 - len(below)))
+        async with splitvirt.embed(root) as hypervisor:
+            vm = await hypervisor.create(tiny(devices=card), PAUSED)
+            assert await asyncio.to_thread((root / below[1:]).exists)
+            await vm.destroy()
 
 
 @needs("swtpm", "swtpm")

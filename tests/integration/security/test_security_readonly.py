@@ -83,7 +83,7 @@ async def test_every_call_of_a_read_only_client(tmp_path: Path, number: int) -> 
             values = [sample(name, wire, domain, number) for name, wire in call.params]
             began = time.monotonic()
             code = await code_of(client if call.on is Hypervisor else domain, call, values[call.on_object :])
-            assert time.monotonic() - began < 5, call.api
+            assert time.monotonic() - began < 30, call.api  # the first may probe QEMU and try KVM
             asked = [rule.name for rule in call.rules if rule.kind != "none" and rule.applies(values)]
             if not all(map(read_only, asked)):
                 assert code == c.VIR_ERR_OPERATION_DENIED, f"{call.api} asks for {asked}"
