@@ -252,13 +252,16 @@ def configuration(layout: Layout) -> Iterator[Finding]:
 
     for daemon in DAEMONS:
         name, keys = FILES[daemon]
-        own = layout.etc / f"{daemon}.conf"
-        config = Config.load({**DAEMON, **keys}, [(own, DAEMON), (layout.etc / name, keys)])
+        files = [(layout.etc / f"{daemon}.conf", DAEMON), (layout.etc / name, keys)]
+        hidden = [path for path, _ in files if os.path.exists(path) and not os.access(path, os.R_OK)]
+        config = Config.load({**DAEMON, **keys}, [file for file in files if file[0] not in hidden])
+        for path in hidden:
+            yield Finding(NOTE, "configuration", f"{path} may not be read by this user")
         for line in config.errors:
             yield Finding(PROBLEM, "configuration", line, f"{sys.executable} -m {daemon} --check-config")
         for line in config.warnings:
             yield Finding(NOTE, "configuration", line)
-        if not config.errors + config.warnings:
+        if not config.errors + config.warnings + hidden:
             yield Finding(OK, "configuration", f"of {daemon} is in order")
 
 
