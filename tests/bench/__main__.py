@@ -18,7 +18,9 @@ def main(folder: str) -> None:
             continue
         print(f"bench: {name}", flush=True)
         began = time.monotonic()
-        report.rows += importlib.import_module(f"bench.{name}").measure()
+        module = importlib.import_module(f"bench.{name}")
+        report.rows += module.measure()
+        report.notes += getattr(module, "NOTES", ())
         report.notes.append(f"{name}: {time.monotonic() - began:.0f} s")
     report.write(Path(folder))
     print((Path(folder) / "results.md").read_text())

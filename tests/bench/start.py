@@ -8,7 +8,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -77,11 +77,8 @@ def same_arguments(argv: list[str]) -> list[str]:
 
 
 @contextlib.contextmanager
-def libvirt_client() -> Iterator[subprocess.Popen[str] | None]:
+def libvirt_client() -> Iterator[subprocess.Popen[str]]:
     """libvirt-python at a private libvirtd: a line on its stdin starts the guest, one on its stdout says how long."""
-    if not available():
-        yield None
-        return
     with private_libvirtd() as path:
         uri = f"qemu+unix:///system?socket={path}"
         argv = ["/usr/bin/python3", "-c", CLIENT, uri]
@@ -92,10 +89,8 @@ def libvirt_client() -> Iterator[subprocess.Popen[str] | None]:
             client.stdin.close()
 
 
-def ask(client: subprocess.Popen[str] | None) -> float | None:
+def ask(client: subprocess.Popen[str]) -> float:
     """One start by libvirtd, in seconds."""
-    if client is None:
-        return None
     assert client.stdin
     assert client.stdout
     client.stdin.write("\n")
@@ -164,35 +159,33 @@ async def cold_start() -> float:
 def cold_libvirt() -> float:
     """Seconds from connecting to a fresh libvirtd until its first guest runs."""
     with libvirt_client() as client:
-        taken = ask(client)
-        assert taken is not None
-        return taken
+        return ask(client)
+
+
+async def paired(hv: QemuDriver, rounds: int, other: Callable[[], float]) -> tuple[list[float], list[float]]:
+    """Milliseconds of ours and theirs, in turn; one of each is not counted."""
+    pairs = [(await embedded_start(hv) * 1000, other() * 1000) for _ in range(rounds + 1)][1:]
+    return [ours for ours, _ in pairs], [theirs for _, theirs in pairs]
 
 
 async def _measure(rounds: int) -> list[Row]:
-    ours, bare, theirs, runs = [], [], [], []
-    with libvirt_client() as client, tempfile.TemporaryDirectory() as folder:
-        async with splitvirt.embed() as hv:
-            argv = same_arguments(await embedded_argv(hv))
-            ask(client)
-            if os.path.exists(QEMU_RUN):
-                qemu_run_start(Path(folder))
-            for _ in range(rounds):
-                ours.append(await embedded_start(hv) * 1000)
-                bare.append(bare_start(argv) * 1000)
-                if (taken := ask(client)) is not None:
-                    theirs.append(taken * 1000)
-                if os.path.exists(QEMU_RUN):
-                    runs.append(qemu_run_start(Path(folder)) * 1000)
-    rows = [Row("start, warm", "ms", ours, bare, "bare QEMU, same arguments", "≤ 1.3")]
-    if theirs:
-        rows.append(Row("start, warm", "ms", ours, theirs, "libvirtd", "< 0.33"))
-    if runs:
-        rows.append(Row("start, warm", "ms", ours, runs, "virt-qemu-run", "< 0.33"))
+    rows = []
+    async with splitvirt.embed() as hv:
+        argv = same_arguments(await embedded_argv(hv))
+        ours, theirs = await paired(hv, 2 * rounds, lambda: bare_start(argv))
+        rows.append(Row("start, warm", "ms", ours, theirs, "bare QEMU, same arguments", "≤ 1.3"))
+        if available():
+            with libvirt_client() as client:
+                ours, theirs = await paired(hv, rounds, lambda: ask(client))
+            rows.append(Row("start, warm", "ms", ours, theirs, "libvirtd", "< 0.33"))
+        if os.path.exists(QEMU_RUN):
+            with tempfile.TemporaryDirectory() as folder:
+                ours, theirs = await paired(hv, rounds, lambda: qemu_run_start(Path(folder)))
+            rows.append(Row("start, warm", "ms", ours, theirs, "virt-qemu-run", "< 0.33"))
     cold = [await cold_start() * 1000 for _ in range(3)]
     if available():
         rows.append(Row("start, cold", "ms", cold, [cold_libvirt() * 1000 for _ in cold], "libvirtd, up", "< 0.25"))
-    if runs:
+    if os.path.exists(QEMU_RUN):
         rows.append(Row("start, cold", "ms", cold, [cold_qemu_run() * 1000 for _ in cold], "virt-qemu-run", "< 0.25"))
     return rows
 
