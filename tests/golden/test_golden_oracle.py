@@ -19,6 +19,8 @@ pytestmark = [
 
 YOUNGER = {
     "crypto-builtin": "<crypto> came with libvirt 9.0's successor",
+    "crypto-pc": "likewise",
+    "crypto-two": "likewise",
     "video-virtio": "blob resources likewise",
     "input-usb": "libvirtd drops an empty <driver/>",
 }
