@@ -213,13 +213,6 @@ def _remove(on: DomainXML, id: int) -> None:
         on.cputune.iothreadpins = [pin for pin in on.cputune.iothreadpins if pin.iothread != id]
 
 
-def _plain(live: DomainXML) -> None:
-    """Let the count alone say it where no thread is special, as at the start."""
-    special = any(t.thread_pool_min is not None or t.thread_pool_max is not None for t in live.iothreadids)
-    if not special and numbers(live) == list(range(1, 1 + (live.iothreads or 0))):
-        live.iothreadids = []
-
-
 def _may_go(shown: DomainXML, id: int) -> None:
     if id not in numbers(shown):
         raise InvalidArg(f"cannot find IOThread '{id}' in iothreadids list", domain=QEMU)

@@ -36,11 +36,6 @@ class BusCaller:
         else:
             self._closers.append(callback)
 
-    def off_close(self, callback: Callable[[], object]) -> None:
-        """Take a callback back."""
-        if callback in self._closers:
-            self._closers.remove(callback)
-
     def close(self) -> None:
         """The connection has ended: let go of all that it held."""
         self.closed = True

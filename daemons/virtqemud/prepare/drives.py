@@ -23,11 +23,6 @@ def index_of(target: str | None) -> int | None:
     return index - 1
 
 
-def partition_of(target: str) -> bool:
-    """Whether a target name ends in a number."""
-    return target[-1:].isdigit()
-
-
 def place(bus: str | None, index: int) -> tuple[int, int, int] | None:
     """Controller, bus and unit of the disk with that number on a kind of bus; None for buses without drives."""
     match bus:

@@ -36,8 +36,3 @@ def is_microvm(domain: Domain) -> bool:
 def has_pcie(domain: Domain) -> bool:
     """Whether bus 0 is PCIe."""
     return any(isinstance(c, PciController) and c.model == "pcie-root" for c in domain.devices.controllers)
-
-
-def has_pci(domain: Domain) -> bool:
-    """Whether there is a PCI bus of any kind."""
-    return any(isinstance(c, PciController) for c in domain.devices.controllers)
