@@ -1,7 +1,7 @@
 """The installed libvirtd as a judge of our own cases.
 
 This file is also the program that asks it: Debian has libvirt's bindings for its own Python only, so it runs itself
-there with the socket as argument, reads documents as JSON from stdin and writes the answers as JSON.
+there with the socket as argument, reads documents as JSON from stdin and writes a line of JSON for each answer.
 """
 
 import json
@@ -21,35 +21,57 @@ def available() -> bool:
     return PYTHON.exists() and subprocess.run(asked, capture_output=True, check=False).returncode == 0
 
 
-def ask(socket: str, documents: list[str]) -> list[dict[str, Any]]:
-    """What libvirtd stores of each document ({"xml": ...}), or how it refuses it ({"error": [code, message]})."""
-    run = subprocess.run(
-        [PYTHON, __file__, socket],
-        input=json.dumps(documents),
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=DEADLINE,
-    )
-    answers: list[dict[str, Any]] = json.loads(run.stdout)
+def ask(documents: list[str]) -> list[dict[str, Any]]:
+    """What a private libvirtd stores of each document ({"xml": ...}), or how it refuses it ({"error": [code, text]}).
+
+    libvirtd 9.0 corrupts its memory on some documents and dies of it then or later; a fresh one is asked what the
+    dead one has left unanswered. AssertionError when one dies without having answered anything.
+    """
+    answers: list[dict[str, Any]] = []
+    while len(answers) < len(documents):
+        more = _asked(documents[len(answers) :])
+        answers += more
+    return answers
+
+
+def _asked(documents: list[str]) -> list[dict[str, Any]]:
+    """The answers of one libvirtd, as far as it lived to give them; at least one."""
+    from support.libvirtd import private_libvirtd
+
+    with private_libvirtd() as socket:
+        argv = [str(PYTHON), __file__, socket]
+        run = subprocess.run(
+            argv, input=json.dumps(documents), capture_output=True, text=True, check=False, timeout=DEADLINE
+        )
+        answers = [json.loads(line) for line in run.stdout.splitlines()]
+        assert answers, f"{run.stderr}\nlibvirtd's log:\n{Path(socket).with_name('log').read_text()}"
     return answers
 
 
 def main() -> None:
-    """Define, print and undefine each document of stdin."""
+    """Define, print and undefine each document of stdin; a line of JSON for each, as long as libvirtd lives."""
     import libvirt
 
     libvirt.registerErrorHandler(lambda *_: None, None)
     connection = libvirt.open(f"qemu+unix:///system?socket={sys.argv[1]}")
-    answers: list[dict[str, Any]] = []
     for document in json.load(sys.stdin):
-        try:
-            domain = connection.defineXMLFlags(document, 0)
-            answers.append({"xml": domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE)})
-            domain.undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_NVRAM)
-        except libvirt.libvirtError as error:
-            answers.append({"error": [error.get_error_code(), error.get_error_message()]})
-    json.dump(answers, sys.stdout)
+        answer = verdict(connection, document)
+        if not connection.isAlive():
+            break
+        print(json.dumps(answer), flush=True)
+
+
+def verdict(connection: Any, document: str) -> dict[str, Any]:
+    """What the connection's libvirtd makes of one document."""
+    import libvirt
+
+    try:
+        domain = connection.defineXMLFlags(document, 0)
+        xml = domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE)
+        domain.undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_NVRAM)
+    except libvirt.libvirtError as error:
+        return {"error": [error.get_error_code(), error.get_error_message()]}
+    return {"xml": xml}
 
 
 if __name__ == "__main__":

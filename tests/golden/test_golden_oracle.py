@@ -1,7 +1,6 @@
 """Our own cases judged by the installed libvirtd, where there is one."""
 
 import json
-from collections.abc import Iterator
 
 import pytest
 from support import libvirtd
@@ -27,13 +26,6 @@ YOUNGER = {
 """Cases on which we differ from libvirt 9.0 on purpose, and why."""
 
 
-@pytest.fixture(scope="module")
-def socket() -> Iterator[str]:
-    """The socket of one libvirtd for all questions."""
-    with libvirtd.private_libvirtd() as path:
-        yield path
-
-
 def verdict(document: str, theirs: dict[str, object]) -> str | None:
     """How our answer differs from libvirtd's."""
     ours = prepared(document)
@@ -42,29 +34,29 @@ def verdict(document: str, theirs: dict[str, object]) -> str | None:
     return difference(str(theirs["xml"]), ours["xml"], document)
 
 
-def test_libvirtd_says_the_same_of_our_cases(socket: str) -> None:
+def test_libvirtd_says_the_same_of_our_cases() -> None:
     names = [name for name in cases.names() if name not in YOUNGER]
-    answers = oracle.ask(socket, [cases.given(name) for name in names])
+    answers = oracle.ask([cases.given(name) for name in names])
     wrong = {n: v for n, a in zip(names, answers, strict=True) if (v := verdict(cases.given(n), a)) is not None}
     assert wrong == {}
 
 
-def test_libvirtd_reads_what_we_store(socket: str) -> None:
+def test_libvirtd_reads_what_we_store() -> None:
     names = [name for name in cases.names() if name not in YOUNGER and cases.expected(name).startswith("<")]
-    answers = oracle.ask(socket, [cases.expected(name) for name in names])
+    answers = oracle.ask([cases.expected(name) for name in names])
     assert {n: a["error"] for n, a in zip(names, answers, strict=True) if "error" in a} == {}
 
 
-def test_what_we_refuse_libvirtd_refuses(socket: str) -> None:
+def test_what_we_refuse_libvirtd_refuses() -> None:
     rows = [json.loads(line) for line in (cases.FOLDER / "refused.jsonl").read_text().splitlines()]
-    answers = oracle.ask(socket, [row["xml"] for row in rows])
+    answers = oracle.ask([row["xml"] for row in rows])
     accepted = [row for row, answer in zip(rows, answers, strict=True) if "error" not in answer]
     assert accepted == []
 
 
-def test_libvirtd_keeps_our_metadata(socket: str) -> None:
+def test_libvirtd_keeps_our_metadata() -> None:
     document = cases.given("top-everything")
-    answer = oracle.ask(socket, [document])[0]
+    answer = oracle.ask([document])[0]
     ours = Domain.from_xml(document).metadata
     assert ours is not None
     assert ours.text(2) in answer["xml"]

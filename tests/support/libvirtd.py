@@ -1,13 +1,12 @@
 """Debian's own libvirtd, started privately as the oracle and the other side of the benchmarks.
 
 It runs in a mount namespace of its own with empty directories in place of libvirt's, and optionally in a network
-namespace of its own, listens on a socket below a temporary directory, and is ended by pid.
+namespace of its own, listens on a socket below a temporary directory, and is killed with all it started.
 """
 
 import contextlib
 import os
 import shutil
-import signal
 import subprocess
 import tempfile
 import time
@@ -50,9 +49,6 @@ def private_libvirtd(*, own_network: bool = True) -> Iterator[str]:
             time.sleep(0.02)
         yield str(socket)
     finally:
-        daemon.send_signal(signal.SIGTERM)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            daemon.wait(10)
-        daemon.kill()
+        daemon.kill()  # and with it all that runs in its namespace of processes
         daemon.wait()
         shutil.rmtree(folder)
