@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import testguest
 
-from virtqemud.kvm import try_kvm
+from virtqemud.emulator.kvm import try_kvm
 
 EXAMPLE = Path(__file__).resolve().parent.parent / "docs/examples/embed.py"
 EMULATOR = "/usr/bin/qemu-system-x86_64"

@@ -14,7 +14,7 @@ from splitvirt.host.paths import Layout
 
 async def open_driver(layout: Layout, config: Config) -> Driver:
     """The driver, with the neighbours that its guests use."""
-    from virtqemud.driver import QemuDriver
+    from .driver import QemuDriver
 
     networks = network_daemon(layout.socket("virtnetworkd"), layout.mode)
     driver = QemuDriver(layout, config, networks=networks)

@@ -31,21 +31,21 @@ from splitvirt.store.folder import ConfigFolder
 from splitvirt.store.lock import OwnerLock, Taken
 from splitvirt.store.registry import Registry
 
+from .emulator.probe import Prober
 from .flags import START_FLAGS, only
 from .hostcalls import HostCalls
 from .listing import Listing
 from .places import Places
-from .probe import Prober
+from .running.status import boot_id
 from .starting import Starting
-from .status import boot_id
 
 if TYPE_CHECKING:
     from splitvirt.api.network import Networks
     from splitvirt.embed import Exposure
     from splitvirt.xml.domain import Domain as DomainXML
 
-    from .context import Settings
-    from .domain import QemuDomain
+    from .argv.context import Settings
+    from .domain.domain import QemuDomain
 
 log = logging.getLogger(__name__)
 QEMU = c.VIR_FROM_QEMU
@@ -93,7 +93,7 @@ class QemuDriver(Starting, HostCalls, Listing):
     @functools.cached_property
     def settings(self) -> Settings:
         """qemu.conf as the command line wants it."""
-        from .settings import command_settings
+        from .argv.settings import command_settings
 
         return command_settings(self._config)
 
@@ -119,7 +119,7 @@ class QemuDriver(Starting, HostCalls, Listing):
             self._load()
             sweep_temporary(self.places.state)
             if any(self.places.state.glob("*.status")):
-                from .adoption import adopt_all
+                from .running.adoption import adopt_all
 
                 await adopt_all(self)
             self._sweep()
@@ -186,7 +186,7 @@ class QemuDriver(Starting, HostCalls, Listing):
         for name, text in self.folder.load():
             from splitvirt.xml.domain import Domain as DomainXML
 
-            from .domain import QemuDomain
+            from .domain.domain import QemuDomain
 
             try:
                 config = DomainXML.from_xml(text, source=f"({name}.xml)")
@@ -219,7 +219,7 @@ class QemuDriver(Starting, HostCalls, Listing):
         """Keep a guest's configuration; that of one that is there already is replaced."""
         only(flags, c.VIR_DOMAIN_DEFINE_VALIDATE, "qemuDomainDefineXMLFlags")
         config = await self._accept(xml, validate=bool(flags & c.VIR_DOMAIN_DEFINE_VALIDATE))
-        from .domain import QemuDomain
+        from .domain.domain import QemuDomain
 
         guest = self._match(config)
         if guest is None:
@@ -238,7 +238,7 @@ class QemuDriver(Starting, HostCalls, Listing):
         """Start a guest without keeping its configuration."""
         only(flags, START_FLAGS, "qemuDomainCreateXML")
         config = await self._accept(xml, validate=bool(flags & c.VIR_DOMAIN_START_VALIDATE))
-        from .domain import QemuDomain
+        from .domain.domain import QemuDomain
 
         guest = self._match(config)
         if guest is None:

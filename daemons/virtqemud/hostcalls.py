@@ -26,7 +26,7 @@ from splitvirt.host import topology
 from .flags import only
 
 if TYPE_CHECKING:
-    from .capabilities import Capabilities
+    from .emulator.capabilities import Capabilities
 
 QEMU = c.VIR_FROM_QEMU
 LIB_VERSION = 9_000_000
@@ -187,14 +187,14 @@ class HostCalls(Hypervisor):
         caps = await self.usual_capabilities()
         if arch not in (caps.arch, "i686"):
             raise InvalidArg(f"cannot find architecture {arch}", domain=QEMU)
-        from .domcaps import named_models
+        from .emulator.domcaps import named_models
 
         return named_models(caps)
 
     async def sysinfo(self, flags: int = 0) -> str:
         """What the firmware says of the host. ConfigUnsupported where it says nothing that we may read."""
         only(flags, 0, "qemuConnectGetSysinfo")
-        from .sysinfo import sysinfo_xml
+        from .emulator.sysinfo import sysinfo_xml
 
         made = sysinfo_xml()
         if made is None:

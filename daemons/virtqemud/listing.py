@@ -16,9 +16,9 @@ from .flags import STATS, only
 if TYPE_CHECKING:
     from splitvirt.store.registry import Registry
 
-    from .capabilities import Capabilities
-    from .domain import QemuDomain
-    from .probe import Prober
+    from .domain.domain import QemuDomain
+    from .emulator.capabilities import Capabilities
+    from .emulator.probe import Prober
 
 QEMU = c.VIR_FROM_QEMU
 EMULATORS = {"x86_64": "qemu-system-x86_64", "i686": "qemu-system-i386", "aarch64": "qemu-system-aarch64"}
@@ -121,7 +121,7 @@ class Listing(Hypervisor):
         """What guests of a kind can have."""
         from splitvirt.xml.domain import VirtType
 
-        from .domcaps import domain_capabilities_xml
+        from .emulator.domcaps import domain_capabilities_xml
 
         only(flags, 0, "qemuConnectGetDomainCapabilities")
         if virt_type is not None and virt_type not in get_args(VirtType):

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from splitvirt.host.paths import Layout
     from splitvirt.xml.domain import Domain as DomainXML
 
-    from .capabilities import Capabilities
-    from .context import Settings
-    from .domain import QemuDomain
-    from .order import Order
+    from .argv.context import Settings
+    from .domain.domain import QemuDomain
+    from .emulator.capabilities import Capabilities
     from .places import Places
+    from .running.order import Order
 
 QEMU = c.VIR_FROM_QEMU
 
@@ -77,9 +77,9 @@ class Starting(HostCalls, Listing):
     @asynccontextmanager
     async def order(self, guest: QemuDomain, live: DomainXML, flags: int) -> AsyncIterator[Order]:
         """The command line of a guest, with all that it refers to brought about."""
-        from .context import Context
-        from .order import filled
-        from .resources import Resources
+        from .argv.context import Context
+        from .running.order import filled
+        from .running.resources import Resources
 
         environment = dict(os.environ if self.environment is None else self.environment)
         context = Context(
@@ -122,14 +122,14 @@ class Starting(HostCalls, Listing):
 
     async def native(self, xml: str) -> str:
         """The command line of a configuration; nothing is opened or made."""
-        from .native import command_line
+        from .argv.native import command_line
 
         config = await self._accept(xml, validate=False)
         return command_line(config, await self.capabilities_of(config), str(self.places.lib), self.settings)
 
     async def capabilities(self) -> str:
         """The host and the emulators."""
-        from .hostcaps import capabilities_xml
+        from .emulator.hostcaps import capabilities_xml
 
         return capabilities_xml(host_uuid(), await self.emulators())
 

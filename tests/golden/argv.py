@@ -38,7 +38,7 @@ def judge(case: Case) -> str | None:
 
 def answer(document: str) -> dict[str, Any]:
     """What our driver says to `domxml-to-native qemu-argv`."""
-    from virtqemud.native import command_line
+    from virtqemud.argv.native import command_line
 
     try:
         domain = Domain.from_xml(document)

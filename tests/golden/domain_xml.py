@@ -8,9 +8,9 @@ from golden.compare import difference
 from golden.shared import Case
 from splitvirt.api.errors import VirtError
 from splitvirt.xml.domain import Domain
-from virtqemud.capabilities import Capabilities
+from virtqemud.emulator.capabilities import Capabilities
+from virtqemud.emulator.probe import Prober
 from virtqemud.prepare.os import emulator
-from virtqemud.probe import Prober
 
 
 def kept(case: Case) -> str | None:

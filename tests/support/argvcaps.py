@@ -3,9 +3,9 @@
 from typing import Any
 
 from splitvirt.xml.domain import Domain
-from virtqemud.capabilities import Capabilities
-from virtqemud.command import Command, build
-from virtqemud.context import Context
+from virtqemud.argv.command import Command, build
+from virtqemud.argv.context import Context
+from virtqemud.emulator.capabilities import Capabilities
 from virtqemud.prepare import prepare
 
 FACTS: dict[str, Any] = {

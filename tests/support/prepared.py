@@ -6,7 +6,7 @@ from splitvirt.api.errors import VirtError
 from splitvirt.xml.address import Address
 from splitvirt.xml.domain import Domain
 from support.argvcaps import FACTS
-from virtqemud.capabilities import Capabilities
+from virtqemud.emulator.capabilities import Capabilities
 from virtqemud.prepare import prepare
 from virtqemud.prepare.addresses import every
 

@@ -188,7 +188,9 @@ def emulator(layout: Layout) -> Iterator[Finding]:
         return
     yield Finding(OK, "QEMU", (said(path, "--version") or path).splitlines()[0])
     try:
-        why = asyncio.run(import_module("virtqemud.kvm").try_kvm(path))  # by name: the daemon may not be installed
+        why = asyncio.run(
+            import_module("virtqemud.emulator.kvm").try_kvm(path)
+        )  # by name: the daemon may not be installed
     except ImportError:
         return
     except VirtError as error:

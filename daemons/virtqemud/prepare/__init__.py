@@ -7,7 +7,7 @@ and of what its emulator can do, in a file named after its subject, with the che
 from collections.abc import Callable
 
 from splitvirt.xml.domain import Domain
-from virtqemud.capabilities import Capabilities
+from virtqemud.emulator.capabilities import Capabilities
 
 from . import (
     addresses,

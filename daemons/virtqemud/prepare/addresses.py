@@ -8,7 +8,7 @@ from splitvirt.xml.devices.container import Devices
 from splitvirt.xml.devices.device import Device
 from splitvirt.xml.devices.hostdev import Hostdev
 from splitvirt.xml.domain import Domain
-from virtqemud.capabilities import Capabilities
+from virtqemud.emulator.capabilities import Capabilities
 
 
 def every(devices: Devices) -> Iterator[Device]:

@@ -10,7 +10,7 @@ from splitvirt.xml.devices.console import Console
 from splitvirt.xml.devices.parallel import Parallel
 from splitvirt.xml.devices.serial import Serial
 from splitvirt.xml.domain import Domain
-from virtqemud.capabilities import Capabilities
+from virtqemud.emulator.capabilities import Capabilities
 
 from .machine import is_x86
 

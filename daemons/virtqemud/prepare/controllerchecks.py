@@ -10,7 +10,7 @@ from splitvirt.xml.devices.controller import (
     UsbController,
 )
 from splitvirt.xml.domain import Domain
-from virtqemud.capabilities import Capabilities
+from virtqemud.emulator.capabilities import Capabilities
 
 from .machine import is_i440fx
 from .tune import thread_ids

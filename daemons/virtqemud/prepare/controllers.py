@@ -20,7 +20,7 @@ from splitvirt.xml.devices.controller import (
 from splitvirt.xml.devices.disk import Bus
 from splitvirt.xml.devices.hostdev import ScsiHostdev
 from splitvirt.xml.domain import Domain
-from virtqemud.capabilities import Capabilities
+from virtqemud.emulator.capabilities import Capabilities
 
 from .machine import is_i440fx, is_microvm, is_q35
 

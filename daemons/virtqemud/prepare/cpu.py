@@ -4,7 +4,7 @@ from splitvirt.api.errors import ConfigUnsupported, InternalError, XMLError
 from splitvirt.xml.cpu import Cpu
 from splitvirt.xml.cputune import Vcpu
 from splitvirt.xml.domain import Domain
-from virtqemud.capabilities import Capabilities
+from virtqemud.emulator.capabilities import Capabilities
 
 
 def defaults(domain: Domain, caps: Capabilities) -> None:

@@ -7,7 +7,7 @@ from splitvirt.xml.devices.disk import Disk
 from splitvirt.xml.devices.encryption import Encryption
 from splitvirt.xml.devices.source import Auth, NetworkSource, VolumeSource
 from splitvirt.xml.domain import Domain
-from virtqemud.capabilities import Capabilities
+from virtqemud.emulator.capabilities import Capabilities
 
 from .drives import index_of
 

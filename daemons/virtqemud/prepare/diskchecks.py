@@ -10,7 +10,7 @@ from splitvirt.xml.devices.backingstore import BackingStore
 from splitvirt.xml.devices.disk import Disk, DiskDriver, IoTune
 from splitvirt.xml.devices.source import NetworkSource
 from splitvirt.xml.domain import Domain
-from virtqemud.capabilities import Capabilities
+from virtqemud.emulator.capabilities import Capabilities
 
 from .diskbasics import source_name
 from .drives import index_of

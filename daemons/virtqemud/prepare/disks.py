@@ -4,7 +4,7 @@ from splitvirt.xml.devices.backingstore import BackingStore
 from splitvirt.xml.devices.disk import Disk, DiskDriver
 from splitvirt.xml.devices.source import NetworkSource, Storage
 from splitvirt.xml.domain import Domain
-from virtqemud.capabilities import Capabilities
+from virtqemud.emulator.capabilities import Capabilities
 
 BUS_OF = {"hd": "ide", "sd": "scsi", "vd": "virtio", "xvd": "xen", "ubd": "uml"}
 PORTS = {

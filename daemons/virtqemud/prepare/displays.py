@@ -8,7 +8,7 @@ from splitvirt.xml.devices.graphics import Graphics, Listen
 from splitvirt.xml.devices.input import Input
 from splitvirt.xml.devices.video import Video
 from splitvirt.xml.domain import Domain
-from virtqemud.capabilities import Capabilities
+from virtqemud.emulator.capabilities import Capabilities
 
 from .machine import is_x86
 

@@ -5,7 +5,7 @@ from splitvirt.xml.address import DriveAddress
 from splitvirt.xml.devices.disk import Disk
 from splitvirt.xml.devices.hostdev import ScsiHostdev
 from splitvirt.xml.domain import Domain
-from virtqemud.capabilities import Capabilities
+from virtqemud.emulator.capabilities import Capabilities
 
 PREFIXES = ("fd", "hd", "vd", "sd", "xvd", "ubd")
 SCSI_UNITS = 7  # of a narrow bus, without the controller's own

@@ -4,7 +4,7 @@ from splitvirt.api.errors import ConfigUnsupported
 from splitvirt.xml.clock import Clock, Timer
 from splitvirt.xml.domain import Domain
 from splitvirt.xml.features import Features
-from virtqemud.capabilities import Capabilities
+from virtqemud.emulator.capabilities import Capabilities
 
 MIB = 1 << 20
 FOREIGN = (

@@ -4,7 +4,7 @@ from splitvirt.api import constants as c
 from splitvirt.api.errors import ConfigUnsupported, VirtError
 from splitvirt.xml.devices.filesystem import Filesystem
 from splitvirt.xml.domain import Domain
-from virtqemud.capabilities import Capabilities
+from virtqemud.emulator.capabilities import Capabilities
 
 
 def defaults(domain: Domain, caps: Capabilities) -> None:

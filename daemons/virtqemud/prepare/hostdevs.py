@@ -14,7 +14,7 @@ from splitvirt.xml.devices.hostdev import (
     UsbHostdev,
 )
 from splitvirt.xml.domain import Domain
-from virtqemud.capabilities import Capabilities
+from virtqemud.emulator.capabilities import Capabilities
 
 from .diskchecks import check_scsi
 

@@ -7,7 +7,7 @@ from splitvirt.xml.devices.device import USER_ALIAS
 from splitvirt.xml.devices.hostdev import Hostdev
 from splitvirt.xml.devices.interface import Interface
 from splitvirt.xml.domain import Domain
-from virtqemud.capabilities import Capabilities
+from virtqemud.emulator.capabilities import Capabilities
 
 from .addresses import every
 

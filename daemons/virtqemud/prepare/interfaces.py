@@ -4,7 +4,7 @@ from secrets import token_bytes
 
 from splitvirt.xml.devices.interface import Interface
 from splitvirt.xml.domain import Domain
-from virtqemud.capabilities import Capabilities
+from virtqemud.emulator.capabilities import Capabilities
 
 from . import virtualports
 

@@ -4,7 +4,7 @@ from splitvirt.api.errors import ConfigUnsupported, XMLError
 from splitvirt.xml.address import PciAddress
 from splitvirt.xml.devices.iommu import Iommu, IommuDriver
 from splitvirt.xml.domain import Domain
-from virtqemud.capabilities import Capabilities
+from virtqemud.emulator.capabilities import Capabilities
 
 from .machine import is_q35
 

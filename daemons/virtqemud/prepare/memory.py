@@ -5,7 +5,7 @@ from itertools import combinations
 from splitvirt.api.errors import ConfigUnsupported, XMLDetail, XMLError
 from splitvirt.xml.domain import Domain
 from splitvirt.xml.memory import MemoryBacking, Page
-from virtqemud.capabilities import Capabilities
+from virtqemud.emulator.capabilities import Capabilities
 
 
 def defaults(domain: Domain, caps: Capabilities) -> None:

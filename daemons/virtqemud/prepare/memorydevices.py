@@ -4,7 +4,7 @@ from splitvirt.api.errors import ConfigUnsupported, InternalError, XMLDetail, XM
 from splitvirt.xml.address import DimmAddress
 from splitvirt.xml.devices.memory import MemoryDevice
 from splitvirt.xml.domain import Domain
-from virtqemud.capabilities import Capabilities
+from virtqemud.emulator.capabilities import Capabilities
 
 SLOTTED = ("dimm", "nvdimm")
 LEAST_LABEL = 128

@@ -6,7 +6,7 @@ from splitvirt.api.errors import ConfigUnsupported, InternalError, XMLError
 from splitvirt.xml.cpu import Cell, Distance, Distances, MemoryCache, Numa
 from splitvirt.xml.domain import Domain
 from splitvirt.xml.memory import NumaTune
-from virtqemud.capabilities import Capabilities
+from virtqemud.emulator.capabilities import Capabilities
 
 
 def defaults(domain: Domain, caps: Capabilities) -> None:

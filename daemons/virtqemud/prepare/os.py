@@ -9,7 +9,7 @@ from splitvirt.xml.devices.device import Device
 from splitvirt.xml.domain import Domain
 from splitvirt.xml.os import Loader, Nvram, Os
 from splitvirt.xml.sysinfo import SmbiosInfo
-from virtqemud.capabilities import Capabilities
+from virtqemud.emulator.capabilities import Capabilities
 
 EMULATORS = {"x86_64": "qemu-system-x86_64", "i686": "qemu-system-i386"}
 """Emulators whose name does not follow from the architecture as "qemu-system-ARCH" does."""

@@ -5,7 +5,7 @@ from splitvirt.xml.devices.rng import RandomBackend
 from splitvirt.xml.devices.shmem import Shmem
 from splitvirt.xml.devices.tpm import EmulatorBackend
 from splitvirt.xml.domain import Domain
-from virtqemud.capabilities import Capabilities
+from virtqemud.emulator.capabilities import Capabilities
 
 
 def defaults(domain: Domain, caps: Capabilities) -> None:

@@ -10,7 +10,7 @@ from splitvirt.xml.devices.shmem import Shmem
 from splitvirt.xml.devices.tpm import EmulatorBackend, Tpm
 from splitvirt.xml.devices.video import Video
 from splitvirt.xml.domain import Domain
-from virtqemud.capabilities import Capabilities
+from virtqemud.emulator.capabilities import Capabilities
 
 
 def check(domain: Domain, caps: Capabilities) -> None:

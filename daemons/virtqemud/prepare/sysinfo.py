@@ -3,7 +3,7 @@
 from splitvirt.api.errors import ConfigUnsupported, XMLDetail
 from splitvirt.xml.domain import Domain
 from splitvirt.xml.sysinfo import FwCfgInfo
-from virtqemud.capabilities import Capabilities
+from virtqemud.emulator.capabilities import Capabilities
 
 
 def check(domain: Domain, caps: Capabilities) -> None:

@@ -5,7 +5,7 @@ from itertools import combinations
 from splitvirt.api.errors import ConfigUnsupported, InvalidArg, XMLDetail, XMLError
 from splitvirt.xml.cputune import CacheShare, CacheTune, CpuTune, IoThread, IoThreadSched, MemoryTuneGroup, VcpuSched
 from splitvirt.xml.domain import Domain
-from virtqemud.capabilities import Capabilities
+from virtqemud.emulator.capabilities import Capabilities
 
 PERIOD = (1000, 1_000_000)
 QUOTA = (1000, 17_592_186_044_415)

@@ -11,11 +11,11 @@ import pytest
 from support.argvguests import runnable
 
 from splitvirt.xml.domain import Domain
-from virtqemud.capabilities import Capabilities
-from virtqemud.command import Command, build
-from virtqemud.context import Context
+from virtqemud.argv.command import Command, build
+from virtqemud.argv.context import Context
+from virtqemud.emulator.capabilities import Capabilities
+from virtqemud.emulator.probe import Prober
 from virtqemud.prepare import prepare
-from virtqemud.probe import Prober
 
 EMULATOR = "/usr/bin/qemu-system-x86_64"
 AT_ONCE = 2

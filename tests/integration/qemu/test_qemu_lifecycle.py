@@ -300,7 +300,7 @@ async def test_one_change_at_a_time_and_reads_do_not_wait(hv: Any) -> None:
 
 
 async def test_destroy_ends_a_guest_that_hangs(hv: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("virtqemud.lifecycle.TERM_GRACE", 0.3)
+    monkeypatch.setattr("virtqemud.domain.lifecycle.TERM_GRACE", 0.3)
     vm = await hv.create(tiny(), PAUSED)
     os.kill(vm.process.pid, signal.SIGSTOP)
     async with asyncio.timeout(5):

@@ -15,9 +15,9 @@ from support.qemu import needs_qemu
 
 import splitvirt
 from splitvirt.api.errors import InternalError, SystemError_
-from virtqemud import probe
-from virtqemud.monitor import CommandError, Monitor
-from virtqemud.probe import Prober
+from virtqemud.emulator import probe
+from virtqemud.emulator.probe import Prober
+from virtqemud.running.monitor import CommandError, Monitor
 
 pytestmark = needs_qemu
 QEMU = "/usr/bin/qemu-system-x86_64"

@@ -8,7 +8,7 @@ from support.argvcaps import command, values
 from support.argvguests import guest
 
 from splitvirt.api.errors import VirtError
-from virtqemud.context import Tap
+from virtqemud.argv.context import Tap
 
 
 def devices(document: str, **more: Any) -> dict[str, dict[str, Any]]:

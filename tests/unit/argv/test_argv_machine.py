@@ -9,7 +9,7 @@ from support.argvcaps import command, values
 from support.argvguests import guest
 
 from splitvirt.api.errors import VirtError
-from virtqemud.context import Settings
+from virtqemud.argv.context import Settings
 
 
 def memory(document: str, **more: Any) -> list[dict[str, Any]]:

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from virtqemud.cipher import encrypt, encrypt_block, expand
-from virtqemud.command import Command, quote
-from virtqemud.parts import Parts, compact, options
+from virtqemud.argv.cipher import encrypt, encrypt_block, expand
+from virtqemud.argv.command import Command, quote
+from virtqemud.argv.parts import Parts, compact, options
 
 
 def test_options_leave_out_none_and_double_commas() -> None:

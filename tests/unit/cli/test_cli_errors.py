@@ -33,7 +33,7 @@ def test_a_wrong_command_is_named(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_last_words_of_qemu_are_about_the_failure(tmp_path: Path) -> None:
-    from virtqemud.guest import read_from
+    from virtqemud.running.guest import read_from
 
     log = tmp_path / "x.log"
     log.write_text("header\nchar device redirected to /dev/pts/0 (label charserial0)\nqemu: no kernel\n")

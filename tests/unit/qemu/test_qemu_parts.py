@@ -14,12 +14,12 @@ from splitvirt.api import constants as c
 from splitvirt.api.errors import AgentUnresponsive, InternalError, InvalidArg, Timeout
 from splitvirt.api.stream import pipe
 from splitvirt.xml.tree import Tree
-from virtqemud.agent import Agent, AgentError
-from virtqemud.capabilities import schema_paths
-from virtqemud.job import JobLock
-from virtqemud.keycodes import to_qnum
-from virtqemud.pump import Pump
-from virtqemud.status import Status, load_all
+from virtqemud.domain.job import JobLock
+from virtqemud.domain.keycodes import to_qnum
+from virtqemud.emulator.capabilities import schema_paths
+from virtqemud.running.agent import Agent, AgentError
+from virtqemud.running.pump import Pump
+from virtqemud.running.status import Status, load_all
 
 Answer = Callable[[dict[str, Any]], Awaitable[bytes | None]]
 

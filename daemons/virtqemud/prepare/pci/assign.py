@@ -5,7 +5,7 @@ from splitvirt.xml.address import MmioAddress, PciAddress
 from splitvirt.xml.devices.controller import AnyController, PciController, UsbController
 from splitvirt.xml.devices.device import Device
 from splitvirt.xml.domain import Domain
-from virtqemud.capabilities import Capabilities
+from virtqemud.emulator.capabilities import Capabilities
 from virtqemud.prepare.machine import has_pcie, is_i440fx, is_microvm, is_q35
 
 from .chipset import reserve_chipset

@@ -3,7 +3,7 @@
 from splitvirt.xml.address import PciAddress
 from splitvirt.xml.devices.controller import PciController
 from splitvirt.xml.domain import Domain
-from virtqemud.capabilities import Capabilities
+from virtqemud.emulator.capabilities import Capabilities
 
 NAMES = {
     "pci-bridge": "pci-bridge",

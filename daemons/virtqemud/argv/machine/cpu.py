@@ -1,0 +1,176 @@
+"""`-cpu`: model, features, and what hypervisors tell their guests in CPUID."""
+
+import os
+
+from splitvirt.api.errors import ConfigUnsupported, InternalError
+from virtqemud.argv.context import Context
+from virtqemud.argv.parts import Parts, escape
+
+from .clock import timer
+
+POLICIES = {"force": "on", "require": "on", "optional": "on", "disable": "off", "forbid": "off"}
+HYPERV = (
+    "relaxed", "vapic", "vpindex", "runtime", "synic", "stimer", "reset", "frequencies", "reenlightenment",
+    "tlbflush", "ipi", "evmcs", "avic",
+)  # fmt: skip
+REMOVED = dict.fromkeys(("Icelake-Client", "Icelake-Client-noTSX"), ("intel-pt",)) | {
+    "Icelake-Server": ("intel-pt",), "Icelake-Server-noTSX": ("intel-pt",), "EPYC": ("monitor",),
+    "EPYC-IBPB": ("monitor",), "Dhyana": ("monitor",), "Opteron_G3": ("monitor",),
+}  # fmt: skip
+"""Features that a model once had in libvirt and no longer has: off unless the guest says otherwise."""
+
+
+def check(ctx: Context) -> None:
+    """Raise ConfigUnsupported for the host's CPU without hardware virtualization."""
+    found = ctx.domain.cpu
+    if found is not None and found.mode == "host-passthrough" and ctx.domain.type not in ("kvm", "hvf"):
+        arch = (ctx.domain.os and ctx.domain.os.arch) or "x86_64"
+        raise ConfigUnsupported(
+            f"CPU mode 'host-passthrough' for {arch} {ctx.domain.type} domain on {os.uname().machine} host is not "
+            "supported by hypervisor"
+        )
+    check_names(ctx)
+
+
+def check_names(ctx: Context) -> None:
+    """Raise VirtError for a model or a feature that nobody knows."""
+    found = ctx.domain.cpu
+    if found is None or found.mode not in (None, "custom") or not found.model:
+        return
+    if ctx.caps.cpu(found.model) is None:
+        raise InternalError(f"Unknown CPU model {found.model}")
+    known = (ctx.caps.cpu_expansion() or {}).keys()
+    for feature in found.features:
+        if known and feature.name and qemu_name(feature.name) not in known and feature.name not in HOST_ONLY:
+            if feature.policy in ("disable", "forbid"):
+                continue
+            raise ConfigUnsupported(f"unknown CPU feature: {feature.name}")
+
+
+HOST_ONLY = frozenset({"cmt", "mbm_total", "mbm_local", "osxsave", "ospke", "pconfig"})
+"""Features that hosts have and guests cannot."""
+
+
+def cpu(ctx: Context) -> Parts:
+    """The whole argument."""
+    parts = Parts()
+    values = [*model(ctx), *timers(ctx), *hyperv(ctx), *kvm(ctx), *rest(ctx)]
+    if values and values[0]:
+        parts.add("-cpu", ",".join(values))
+    elif any(values):
+        parts.add("-cpu", ",".join([default_model(ctx), *values[1:]]))
+    return parts
+
+
+def default_model(ctx: Context) -> str:
+    return "qemu32" if ctx.domain.os and ctx.domain.os.arch == "i686" else "qemu64"
+
+
+def model(ctx: Context) -> list[str]:
+    """The model, who says it made the CPU, and single features; an empty name when the guest has none."""
+    found = ctx.domain.cpu
+    if found is None:
+        return [""]
+    match found.mode:
+        case "host-passthrough":
+            values = ["host"] + (["migratable=on"] if found.migratable else [])
+        case "maximum":
+            values = ["max"] + (["migratable=on"] if found.migratable else [])
+        case "host-model":
+            values = ["host", "migratable=on"] if ctx.kvm else ["max"]
+        case _:
+            values = [found.model or ""]
+            if found.vendor_id:
+                values.append(f"vendor={escape(found.vendor_id)}")
+    policies = {feature.name: POLICIES[feature.policy or "require"] for feature in found.features if feature.name}
+    for name in REMOVED.get(found.model or "", ()) if found.mode in (None, "custom") else ():
+        policies.setdefault(name, "off")
+    known = (ctx.caps.cpu_expansion() or {}).keys()
+    for name, policy in policies.items():
+        if policy == "on" or not known or qemu_name(name) in known:  # what QEMU does not know is off anyway
+            values.append(f"{qemu_name(name)}={policy}")
+    return values
+
+
+def qemu_name(name: str) -> str:
+    """A feature's name: QEMU writes "-" for libvirt's "_", and has its own for a few."""
+    return {"ds_cpl": "ds-cpl", "fxsr_opt": "fxsr-opt"}.get(name, name.replace("_", "-"))
+
+
+def timers(ctx: Context) -> list[str]:
+    """Paravirtual clocks and the rate of the TSC."""
+    values = []
+    for name, key in (("kvmclock", "kvmclock"), ("hypervclock", "hv-time")):
+        found = timer(ctx, name)
+        if found and found.present is not None and (name == "kvmclock" or found.present):
+            values.append(f"{key}={'on' if found.present else 'off'}")
+    tsc = timer(ctx, "tsc")
+    if tsc and tsc.frequency:
+        values.append(f"tsc-frequency={tsc.frequency}")
+    features = ctx.domain.features
+    if features and features.apic_eoi is not None:
+        values.append(f"kvm-pv-eoi={spell(features.apic_eoi)}")
+    if features and features.pvspinlock is not None:
+        values.append(f"kvm-pv-unhalt={spell(features.pvspinlock)}")
+    return values
+
+
+def spell(on: bool) -> str:
+    return "on" if on else "off"
+
+
+def hyperv(ctx: Context) -> list[str]:
+    """What Windows is told."""
+    features = ctx.domain.features
+    found = features.hyperv if features else None
+    values: list[str] = []
+    if found and found.mode == "passthrough":
+        values.append("hv-passthrough=on")
+    elif found:
+        values += [f"hv-{name}=on" for name in HYPERV if (state := getattr(found, name)) and state.state]
+        if found.spinlocks and found.spinlocks.state:
+            values.append(f"hv-spinlocks=0x{found.spinlocks.retries or 0:x}")
+        if found.stimer and found.stimer.state and found.stimer.direct and found.stimer.direct.state:
+            values.append("hv-stimer-direct=on")
+        if found.vendor_id and found.vendor_id.state:
+            values.append(f"hv-vendor-id={escape(found.vendor_id.value or '')}")
+    if any(p.model == "hyperv" for p in ctx.domain.devices.panics):
+        values.append("hv-crash")
+    return values
+
+
+def kvm(ctx: Context) -> list[str]:
+    """What Linux is told."""
+    features = ctx.domain.features
+    found = features.kvm if features else None
+    values: list[str] = []
+    if found:
+        if found.hidden and found.hidden.state:
+            values.append("kvm=off")
+        for name in ("hint_dedicated", "poll_control"):
+            state = getattr(found, name)
+            if state and state.state:
+                values.append(f"kvm-{name.replace('_', '-')}=on")
+        if found.pv_ipi and found.pv_ipi.state is False:
+            values.append("kvm-pv-ipi=off")
+    if features and features.pmu is not None:
+        values.append(f"pmu={spell(features.pmu)}")
+    return values
+
+
+def rest(ctx: Context) -> list[str]:
+    """Caches and the width of addresses."""
+    found = ctx.domain.cpu
+    values: list[str] = []
+    if found and found.cache:
+        passthrough = {"passthrough": "on"}.get(found.cache.mode, "off")
+        emulate = {"emulate": "on"}.get(found.cache.mode, "off")
+        values += [f"host-cache-info={passthrough}"] if found.mode == "host-passthrough" else []
+        values.append(f"l3-cache={emulate}")
+    if found and found.maxphysaddr:
+        if found.maxphysaddr.mode == "passthrough":
+            values.append("host-phys-bits=on")
+        if found.maxphysaddr.bits:
+            limit = "phys-bits" if found.maxphysaddr.mode == "emulate" else "host-phys-bits-limit"
+            values.append(f"{limit}={found.maxphysaddr.bits}")
+    return values

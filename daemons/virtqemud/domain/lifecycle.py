@@ -1,0 +1,205 @@
+"""From off to running and back: start, pause, reset, shut down, destroy, and what QEMU's end means."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+from typing import TYPE_CHECKING
+
+from splitvirt.api import constants as c
+from splitvirt.api.dispatch import current_caller
+from splitvirt.api.errors import OperationInvalid, SystemError_
+from virtqemud.flags import START_FLAGS, only
+from virtqemud.running.boot import before_boot
+from virtqemud.running.guest import TERM_GRACE, Guest
+
+from .ending import Ending
+
+if TYPE_CHECKING:
+    from splitvirt.xml.domain import Domain as DomainXML
+
+log = logging.getLogger(__name__)
+QEMU = c.VIR_FROM_QEMU
+
+
+class Lifecycle(Ending):
+    """What makes a guest run and stop."""
+
+    async def create(self, flags: int = 0) -> None:
+        """Start it, from its kept configuration."""
+        only(flags, START_FLAGS, "qemuDomainCreateWithFlags")
+        async with self.job.hold("create"):
+            if self.active:
+                raise OperationInvalid("domain is already running", domain=QEMU)
+            if self.config is None:
+                raise OperationInvalid("domain is not persistent", domain=QEMU)
+            await self.start(self.config, flags)
+
+    async def start(self, config: DomainXML, flags: int) -> None:
+        """Start it from a configuration; the caller has the turn to change it."""
+        live = await self.driver.ready(config.copy(), flags)
+        self.driver.number(self.whole)
+        live.id = self.id
+        self.live = live
+        self.ending = ""
+        self.fake_reboot = False
+        self.starting = True
+        self.current_state, self.current_reason = c.VIR_DOMAIN_PAUSED, c.VIR_DOMAIN_PAUSED_STARTING_UP
+        try:
+            await self._launch(live, flags)
+            await self._boot(live, flags)
+        except BaseException:
+            await self._abandon()
+            raise
+        finally:
+            self.starting = False
+        self._own(flags)
+        if self.process is not None and self.process.ended:
+            self.noticed()  # it ended while nobody but us would have cleared up
+        self.tell(c.VIR_DOMAIN_EVENT_STARTED, c.VIR_DOMAIN_EVENT_STARTED_BOOTED)
+        if flags & c.VIR_DOMAIN_START_PAUSED:
+            self.tell(c.VIR_DOMAIN_EVENT_SUSPENDED, c.VIR_DOMAIN_EVENT_SUSPENDED_PAUSED)
+
+    async def _launch(self, live: DomainXML, flags: int) -> None:
+        self.places.make()
+        self.record()  # before there is a process: one of us that dies here and now leaves word of it
+        async with self.driver.order(self.whole, live, flags) as order:
+            self.guest = guest = await Guest.launch(
+                self.places, self.driver.launcher, order.argv, order.env, fds=order.fds, on_event=self.on_monitor_event
+            )
+            guest.helpers = order.helpers
+            self.process = guest.process
+            self.record()
+        await guest.greet()
+        guest.process.on_end(self.noticed)
+        while self.hand_over:
+            await self.hand_over.pop()(guest.process.pid)
+
+    async def _boot(self, live: DomainXML, flags: int) -> None:
+        guest = self.running()
+        self.learn_chardevs(live, await guest.learn())
+        for command, arguments in before_boot(live, self.driver.settings):
+            await guest.monitor.execute(command, arguments)
+        if flags & c.VIR_DOMAIN_START_PAUSED:
+            self.enter(c.VIR_DOMAIN_PAUSED, c.VIR_DOMAIN_PAUSED_USER)
+        else:
+            await guest.monitor.execute("cont")
+            self.enter(c.VIR_DOMAIN_RUNNING, c.VIR_DOMAIN_RUNNING_BOOTED)
+
+    def _own(self, flags: int) -> None:
+        caller = current_caller()
+        self.autodestroy = bool(flags & c.VIR_DOMAIN_START_AUTODESTROY)
+        if self.autodestroy and caller is not None:
+            run = self.id
+
+            def gone() -> None:
+                if self.id == run:
+                    self.driver.background(self._destroy_quietly())
+
+            caller.on_close(gone)
+
+    async def _destroy_quietly(self) -> None:
+        with contextlib.suppress(OperationInvalid):
+            await self.destroy()
+
+    async def _abandon(self) -> None:
+        if self.guest is not None:
+            await self.guest.kill(0)
+        await self.clear(c.VIR_DOMAIN_SHUTOFF_FAILED)
+
+    # ---- changing
+
+    async def suspend(self) -> None:
+        """Stop its processors."""
+        async with self.job.hold("suspend"):
+            guest = self.running()
+            if self.current_state == c.VIR_DOMAIN_PMSUSPENDED:
+                raise OperationInvalid("domain is pmsuspended", domain=QEMU)
+            if self.current_state != c.VIR_DOMAIN_PAUSED:
+                self.pause_reason = c.VIR_DOMAIN_PAUSED_USER
+                await guest.monitor.execute("stop")
+                self.paused()
+
+    async def resume(self) -> None:
+        """Let its processors go on."""
+        async with self.job.hold("resume"):
+            guest = self.running()
+            if self.current_state == c.VIR_DOMAIN_PMSUSPENDED:
+                raise OperationInvalid("domain is pmsuspended", domain=QEMU)
+            if self.current_state == c.VIR_DOMAIN_RUNNING:
+                raise OperationInvalid("domain is already running", domain=QEMU)
+            await guest.monitor.execute("cont")
+            self.resumed()
+
+    async def reset(self, flags: int = 0) -> None:
+        """Press its reset button."""
+        only(flags, 0, "qemuDomainReset")
+        async with self.job.hold("reset"):
+            self.fake_reboot = False
+            await self.running().monitor.execute("system_reset")
+
+    async def shutdown(self, flags: int = 0) -> None:
+        """Ask it to shut down: through the agent where one answers, else by its power button."""
+        only(flags, c.VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN | c.VIR_DOMAIN_SHUTDOWN_GUEST_AGENT, "qemuDomainShutdownFlags")
+        async with self.job.hold("shutdown"):
+            guest = self.running()
+            self.fake_reboot = False
+            by_agent = flags & c.VIR_DOMAIN_SHUTDOWN_GUEST_AGENT
+            if by_agent or (not flags and self.agent_up):
+                await self._agent_shutdown("powerdown", optional=not by_agent)
+                if by_agent == flags and by_agent:
+                    return
+            if not by_agent or flags & c.VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN:
+                await guest.monitor.execute("system_powerdown")
+
+    async def reboot(self, flags: int = 0) -> None:
+        """Ask it to reboot, as `shutdown` asks; when it shuts down it is reset instead."""
+        only(flags, c.VIR_DOMAIN_REBOOT_ACPI_POWER_BTN | c.VIR_DOMAIN_REBOOT_GUEST_AGENT, "qemuDomainReboot")
+        async with self.job.hold("reboot"):
+            guest = self.running()
+            by_agent = flags & c.VIR_DOMAIN_REBOOT_GUEST_AGENT
+            if by_agent:
+                await self._agent_shutdown("reboot", optional=False)
+                return
+            self.fake_reboot = True
+            self.record()
+            await guest.monitor.execute("system_powerdown")
+
+    async def _agent_shutdown(self, mode: str, *, optional: bool) -> None:
+        try:
+            await self.agent().execute("guest-shutdown", {"mode": mode}, timeout=5)
+        except Exception:
+            # A guest that shuts down at once may never answer; one that goes on running gets the power button.
+            if not optional and self.current_state != c.VIR_DOMAIN_SHUTDOWN:
+                raise
+
+    async def destroy(self, flags: int = 0) -> None:
+        """End it at once; with GRACEFUL only as far as QEMU still writes back what it holds."""
+        only(flags, c.VIR_DOMAIN_DESTROY_GRACEFUL | c.VIR_DOMAIN_DESTROY_REMOVE_LOGS, "qemuDomainDestroyFlags")
+        if not self.active:
+            raise OperationInvalid("domain is not running", domain=c.VIR_FROM_DOMAIN)
+        # A guest that hangs while it starts has the turn: end it first, then ask for the turn.
+        guest, graceful = self.guest, bool(flags & c.VIR_DOMAIN_DESTROY_GRACEFUL)
+        if guest is not None:
+            await self._kill(guest, graceful=graceful)
+        async with self.job.hold("destroy"):
+            if self.guest is not None:
+                await self._kill(self.guest, graceful=graceful)
+                await self.finish("destroyed")
+        if flags & c.VIR_DOMAIN_DESTROY_REMOVE_LOGS:
+            self.places.log.unlink(missing_ok=True)
+
+    async def _kill(self, guest: Guest, *, graceful: bool) -> None:
+        self.ending = self.ending or "destroyed"
+        if graceful:
+            guest.process.signal(signal.SIGTERM)
+            ended = await guest.process.wait(TERM_GRACE)
+        else:
+            ended = await guest.process.stop(TERM_GRACE, hard=15.0)
+        if not ended:
+            self.ending = ""
+            name = "SIGTERM" if graceful else "SIGKILL"
+            words = f"Failed to terminate process {guest.process.pid} with {name}: {os.strerror(16)}"
+            raise SystemError_(words, domain=c.VIR_FROM_NONE)

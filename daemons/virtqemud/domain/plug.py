@@ -1,0 +1,111 @@
+"""A device of a running guest as commands to its monitor: what brings it about, and what undoes that."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from splitvirt.api import constants as c
+from splitvirt.api.errors import OperationUnsupported, VirtError
+from splitvirt.xml.devices.controller import Controller
+from splitvirt.xml.devices.disk import Disk
+from splitvirt.xml.devices.hostdev import Hostdev
+from splitvirt.xml.devices.input import Input
+from splitvirt.xml.devices.interface import Interface
+from splitvirt.xml.devices.memory import MemoryDevice
+from splitvirt.xml.devices.redirdev import Redirdev
+from splitvirt.xml.devices.rng import Rng
+from splitvirt.xml.devices.shmem import Shmem
+from splitvirt.xml.devices.watchdog import Watchdog
+from virtqemud.argv.devices.blockdev import Chain, chain_of
+from virtqemud.argv.devices.controller import controller
+from virtqemud.argv.devices.disk import disk
+from virtqemud.argv.devices.hostdev import hostdev
+from virtqemud.argv.devices.input import input_
+from virtqemud.argv.devices.interface import interface
+from virtqemud.argv.devices.memory import memory
+from virtqemud.argv.devices.redirdev import redirdev
+from virtqemud.argv.devices.rng import rng
+from virtqemud.argv.devices.shmem import shmem
+from virtqemud.argv.devices.watchdog import watchdog
+from virtqemud.argv.parts import Parts
+from virtqemud.running.monitor import CommandError
+
+if TYPE_CHECKING:
+    from virtqemud.argv.context import Context
+    from virtqemud.running.monitor import Monitor
+
+QEMU = c.VIR_FROM_QEMU
+
+
+class Step(NamedTuple):
+    """A command with its arguments, and the one that undoes it; the guest itself lets go of a device."""
+
+    command: str
+    arguments: dict[str, Any]
+    undo: str
+    undo_arguments: dict[str, Any]
+
+
+def parts_of(device: Any, ctx: Context) -> Parts:
+    """What a device needs. OperationUnsupported for a kind that cannot come while the guest runs."""
+    if isinstance(device, Disk):
+        return disk(device, ctx, None if device.empty else chain(device, ctx), None)
+    builders: dict[type, Callable[..., Parts]] = {
+        Interface: interface, Rng: rng, Input: input_, Redirdev: redirdev, Watchdog: watchdog, Shmem: shmem,
+        MemoryDevice: memory, Hostdev: hostdev, Controller: controller,
+    }  # fmt: skip
+    for kind, build in builders.items():
+        if isinstance(device, kind):
+            return build(device, ctx)
+    raise OperationUnsupported(f"live attach of device '{device.TAG}' is not supported", domain=QEMU)
+
+
+def chain(device: Disk, ctx: Context) -> Chain:
+    """The block nodes of a disk's images: under the numbers that they have, else under new ones."""
+    images = chain_of(device)
+    for image in images:
+        image.source.index = image.source.index or ctx.next_node()
+    return Chain(device, [image.source.index for image in images], ctx)
+
+
+def steps(parts: Parts) -> Iterator[Step]:
+    """Arguments of a command line, as commands."""
+    words = iter(parts.args)
+    for option, value in zip(words, words, strict=True):
+        if not value.startswith("{"):
+            raise OperationUnsupported(f"'{option} {value}' cannot be told to a running guest", domain=QEMU)
+        about = json.loads(value)
+        match option:
+            case "-blockdev":
+                yield Step("blockdev-add", about, "blockdev-del", {"node-name": about["node-name"]})
+            case "-object":
+                yield Step("object-add", about, "object-del", {"id": about["id"]})
+            case "-netdev":
+                yield Step("netdev_add", about, "netdev_del", {"id": about["id"]})
+            case "-device":
+                yield Step("device_add", about, "device_del", {"id": about["id"]})
+            case _:
+                raise OperationUnsupported(f"'{option}' cannot be told to a running guest", domain=QEMU)
+
+
+async def bring(monitor: Monitor, wanted: list[Step]) -> None:
+    """Do every step; when one fails, those before it are undone."""
+    done: list[Step] = []
+    try:
+        for step in wanted:
+            await monitor.execute(step.command, step.arguments)
+            done.append(step)
+    except VirtError:
+        await take(monitor, done)
+        raise
+
+
+async def take(monitor: Monitor, done: list[Step]) -> None:
+    """Undo steps, the last one first; what QEMU has let go of already is no error."""
+    for step in reversed(done):
+        try:
+            await monitor.execute(step.undo, step.undo_arguments)
+        except CommandError:
+            continue

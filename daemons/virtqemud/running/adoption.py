@@ -1,0 +1,130 @@
+"""Finding again what an earlier driver of this root left running, or half started, or dead."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from splitvirt.api import constants as c
+from splitvirt.api.errors import VirtError
+from splitvirt.host.pidfd import Held
+from splitvirt.xml.domain import Domain as DomainXML
+from virtqemud.domain.domain import QemuDomain
+
+from .guest import Guest, write_end
+from .status import Status, load_all
+
+if TYPE_CHECKING:
+    from virtqemud.driver import QemuDriver
+
+log = logging.getLogger(__name__)
+
+_STATES = {
+    "running": c.VIR_DOMAIN_RUNNING,
+    "paused": c.VIR_DOMAIN_PAUSED,
+    "prelaunch": c.VIR_DOMAIN_PAUSED,
+    "io-error": c.VIR_DOMAIN_PAUSED,
+    "watchdog": c.VIR_DOMAIN_PAUSED,
+    "internal-error": c.VIR_DOMAIN_PAUSED,
+    "shutdown": c.VIR_DOMAIN_SHUTDOWN,
+    "suspended": c.VIR_DOMAIN_PMSUSPENDED,
+    "guest-panicked": c.VIR_DOMAIN_CRASHED,
+}
+
+
+async def adopt_all(driver: QemuDriver) -> None:
+    """Go through the records of running guests: take over those that run, clear up after the others."""
+    for path, status in list(load_all(driver.places.state)):
+        try:
+            await _adopt(driver, status)
+        except (VirtError, OSError, ValueError) as error:
+            log.error("the guest of %s is not taken over: %s", path, error)
+
+
+async def _adopt(driver: QemuDriver, status: Status) -> None:
+    guest = _known(driver, status)
+    driver.take_number(guest, status.id)
+    guest.live = DomainXML.from_xml(status.xml, source=f"({status.name}.status)")
+    guest.current_state, guest.current_reason = status.state, status.reason
+    guest.fake_reboot, guest.autodestroy = status.fake_reboot, status.autodestroy
+    process = _process(status, guest.places.folder)
+    if process is not None and status.pid and not status.autodestroy:
+        try:
+            await _take_over(guest, process, status)
+            return
+        except VirtError as error:
+            log.error("%r: its QEMU (pid %d) does not answer and is ended: %s", guest, process.pid, error)
+    await _bury(driver, guest, process, status)
+
+
+def _known(driver: QemuDriver, status: Status) -> QemuDomain:
+    known = driver.guests.by_uuid(UUID(status.uuid))
+    if known is not None:
+        return known
+    config = DomainXML.from_xml(status.xml, source=f"({status.name}.status)")
+    guest = QemuDomain(driver, config, persistent=False)
+    driver.guests.add(guest)
+    return guest
+
+
+def _process(status: Status, folder: Path) -> Held | None:
+    """The QEMU of a record: by number and start time, or, when its driver died while starting it, by its arguments."""
+    from .status import boot_id
+
+    if status.boot_id != boot_id():
+        return None
+    if status.pid:
+        return Held.open(status.pid, status.started)
+    marker = str(folder).encode()
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                command = (entry / "cmdline").read_bytes()
+            except OSError:
+                continue
+            if marker + b"/" in command and status.uuid.encode() in command.split(b"\0"):
+                return Held.open(int(entry.name))
+    return None
+
+
+async def _take_over(guest: QemuDomain, process: Held, status: Status) -> None:
+    guest.process = process
+    guest.guest = running = await Guest.adopt(guest.places, process, guest.on_monitor_event)
+    for pid, started in status.helpers:
+        helper = Held.open(pid, started)
+        if helper is not None:
+            running.helpers.append(helper)
+    guest.helpers = running.helpers
+    assert guest.live
+    guest.learn_chardevs(guest.live, await running.learn())
+    now = await running.monitor.execute("query-status")
+    state = _STATES.get(str(now["status"]), c.VIR_DOMAIN_PAUSED)
+    if state == c.VIR_DOMAIN_SHUTDOWN and status.state != state:
+        guest.shut_down({"guest": True})
+    elif state != guest.current_state:
+        guest.enter(state, 0)
+    else:
+        guest.record()
+    process.on_end(guest.noticed)
+    log.info("%r runs (pid %d)", guest, process.pid)
+
+
+async def _bury(driver: QemuDriver, guest: QemuDomain, process: Held | None, status: Status) -> None:
+    if process is not None:
+        await process.stop(0)
+        process.close()
+    for pid, started in status.helpers:
+        helper = Held.open(pid, started)
+        if helper is not None:
+            await helper.stop(1.0)
+            helper.close()
+    ended = status.state == c.VIR_DOMAIN_SHUTDOWN
+    reason = c.VIR_DOMAIN_SHUTOFF_SHUTDOWN if ended else c.VIR_DOMAIN_SHUTOFF_CRASHED
+    write_end(guest.places.log, "shutdown" if ended else "crashed")
+    await guest.clear(reason)
+    detail = c.VIR_DOMAIN_EVENT_STOPPED_SHUTDOWN if ended else c.VIR_DOMAIN_EVENT_STOPPED_FAILED
+    guest.tell(c.VIR_DOMAIN_EVENT_STOPPED, detail)
+    if not guest.persistent:
+        driver.forget(guest)
