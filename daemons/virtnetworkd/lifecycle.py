@@ -14,7 +14,7 @@ from splitvirt.api.errors import OperationInvalid, SystemError_, Timeout, VirtEr
 from splitvirt.host.nft import NftError
 from splitvirt.xml.network import Network
 
-from . import bridge, firewall, pool, shaping, subnet
+from . import bridge, dnsmasq, firewall, pool, shaping, subnet
 from .port import HeldPort, promised
 from .prepare.forward import ROUTED
 from .server import Server
@@ -132,7 +132,8 @@ class LivingNetwork(api.Network):
         driver = self.driver
         last = not any(other.active and other is not self and other.live_routed for other in driver.registry)
         server, self.server = self.server or driver.server_of(self.name), None
-        server.adopt()
+        if not server.adopt() and dnsmasq.needed(net):
+            await server.end_strays()
         await server.stop()
         try:
             firewall.remove(net, last=last)

@@ -109,18 +109,36 @@ class Server:
     def adopt(self) -> bool:
         """Find the process of an earlier run of ours by its pid file and its command line; whether it is there."""
         try:
-            pid = int(self.files.pid.read_text())
-            held = Held.open(pid)
-            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0") if held is not None else []
+            held = self._ours(int(self.files.pid.read_text()))
         except (OSError, ValueError, OverflowError):
             return False
+        if held is not None:
+            self._watch(held)
+        return held is not None
+
+    def _ours(self, pid: int) -> Held | None:
+        """That process, if it runs with this network's configuration."""
+        held = Held.open(pid)
         if held is None:
-            return False
-        if f"--conf-file={self.files.conf}".encode() not in words or held.ended:
-            held.close()
-            return False
-        self._watch(held)
-        return True
+            return None
+        try:
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        except OSError:
+            words = []
+        if f"--conf-file={self.files.conf}".encode() in words and not held.ended:
+            return held
+        held.close()
+        return None
+
+    async def end_strays(self) -> None:
+        """End what an earlier run of ours started and had no time to see the pid file of. Reads all of /proc."""
+        ended = True
+        while ended:  # again while there are any: one that goes into the background has a child
+            strays = list(filter(None, map(self._ours, map(int, filter(str.isdigit, os.listdir("/proc"))))))
+            ended = bool(strays)
+            for held in strays:
+                ended &= await held.stop(0.0)
+                held.close()
 
     def _ended(self) -> None:
         if not self._wanted:

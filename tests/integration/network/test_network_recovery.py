@@ -136,6 +136,22 @@ async def test_a_restart_finds_networks_servers_and_ports(box: Space, root: Path
     await driver.close()
 
 
+async def test_a_server_that_had_not_yet_told_its_pid_is_found(box: Space, root: Path) -> None:
+    driver = await opened(root)
+    await driver.define(NET)
+    net = await driver.network_by_name("n1")
+    await net.create()
+    assert net.server is not None
+    assert net.live is not None
+    net.record(net.live, "starting")
+    net.server.files.pid.unlink()
+    await driver.close()
+    assert servers(box) != []
+    driver = await opened(root)
+    check_empty(box)
+    await driver.close()
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("what", ["create", "destroy"])
 async def test_killed_between_any_two_steps(box: Space, root: Path, what: str) -> None:
