@@ -21,18 +21,19 @@ _CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configura
     <allow user="*"/>
   </policy>
   <limit name="max_replies_per_connection">50000</limit>
-</busconfig>
+{limits}</busconfig>
 """
 
 
 @contextlib.contextmanager
-def private_bus(folder: Path) -> Iterator[str]:
-    """The address of a bus that lives as long as the block."""
+def private_bus(folder: Path, **limits: int) -> Iterator[str]:
+    """The address of a bus that lives as long as the block, with limits of its own by their names."""
     daemon = shutil.which("dbus-daemon")
     if daemon is None:
         pytest.skip("dbus-daemon is not installed")
     socket, config = folder / "bus", folder / "bus.conf"
-    config.write_text(_CONFIG.format(socket=socket, kind="session"))
+    lines = "".join(f'  <limit name="{name}">{most}</limit>\n' for name, most in limits.items())
+    config.write_text(_CONFIG.format(socket=socket, kind="session", limits=lines))
     bus = subprocess.Popen(
         [daemon, f"--config-file={config}", "--nofork", "--nopidfile", "--nosyslog", "--print-address=1"],
         stdout=subprocess.PIPE,

@@ -5,7 +5,7 @@ import socket
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Literal, Protocol
 
-from splitvirt.api.errors import AuthFailed
+from splitvirt.api.errors import AccessDenied, AuthFailed, AuthUnavailable
 
 from .identity import Identity
 
@@ -131,14 +131,20 @@ class Access:
     async def grade(self, caller: Identity) -> bool:
         """What a caller over D-Bus gets, which has no socket to choose: False for all calls, True for read-only ones.
 
-        It is what the sockets would give it, without asking anybody for a password. AuthFailed when that is nothing.
+        It is what the sockets would give it, without asking anybody for a password, and is asked at every call: what
+        polkit said is good for a few seconds, and until it says that something changed. AuthFailed when that is
+        nothing, AuthUnavailable where polkit gives no answer.
         """
         if not self.admits(caller):
             raise AuthFailed(f"this daemon does not serve {caller}")
+        silent = None
         for readonly in (False, True):
-            if self.opens(caller, readonly) and await self._proved(caller, readonly):
-                return readonly
-        raise AuthFailed(f"access denied by policy for {caller}")
+            try:
+                if self.opens(caller, readonly) and await self._proved(caller, readonly):
+                    return readonly
+            except AuthUnavailable as e:
+                silent = e
+        raise silent or AuthFailed(f"access denied by policy for {caller}")
 
     async def _proved(self, caller: Identity, readonly: bool) -> bool:
         if self.auth(caller, readonly) == AUTH_NONE:
@@ -151,7 +157,10 @@ class Access:
         return peer.uid in (0, os.geteuid())
 
     def allowed(self, caller: Identity, readonly: bool, permission: str, on: object) -> bool | Awaitable[bool]:
-        """Whether the caller may use `permission` on the object; an awaitable only where polkit has to be asked."""
+        """Whether the caller may use `permission` on the object; an awaitable only where polkit has to be asked.
+
+        The awaitable raises AccessDenied where polkit gives no answer.
+        """
         if readonly and not read_only(permission):
             return False
         if not self.fine or caller.uid == 0:
@@ -161,4 +170,7 @@ class Access:
     async def _ask(self, caller: Identity, permission: str, on: object) -> bool:
         if self.authority is None:
             return False
-        return await self.authority.check(action_of(permission), caller, details_of(self.driver, permission, on))
+        try:
+            return await self.authority.check(action_of(permission), caller, details_of(self.driver, permission, on))
+        except AuthUnavailable as e:
+            raise AccessDenied(e.message.removeprefix(f"{e.PREFIX}: ")) from None

@@ -1,13 +1,17 @@
 """The one road from any front end to a driver: find the object, check access, make the call, filter its list."""
 
 import contextvars
-from collections.abc import Awaitable, Callable, Sequence
+import inspect
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Protocol
 
 from .call import Call
 from .draft import Draft
 from .errors import AccessDenied, VirtError
 from .record import Object, Record, Ref
+
+log = logging.getLogger(__name__)
 
 
 class Caller(Protocol):
@@ -22,6 +26,41 @@ class Caller(Protocol):
 
     def on_close(self, callback: Callable[[], None]) -> None:
         """Run `callback` when its connection ends."""
+
+
+class Closers:
+    """What is to be done when a caller has gone: the last thing first, each once; one that fails stops no other.
+
+    `keep` runs what a callback leaves to be awaited, to its end.
+    """
+
+    def __init__(self, keep: Callable[[Coroutine[Any, Any, Any]], object]) -> None:
+        self.closed = False
+        self._keep = keep
+        self._callbacks: list[Callable[[], object]] = []
+
+    def add(self, callback: Callable[[], object]) -> None:
+        """Have `callback` called at the end, at once if that has been."""
+        if self.closed:
+            self._run(callback)
+        else:
+            self._callbacks.append(callback)
+
+    def close(self) -> None:
+        """It has gone."""
+        self.closed = True
+        callbacks, self._callbacks = self._callbacks, []
+        for callback in reversed(callbacks):
+            self._run(callback)
+
+    def _run(self, callback: Callable[[], object]) -> None:
+        try:
+            made = callback()
+        except Exception:
+            log.exception("letting go of what a caller held failed")
+            return
+        if inspect.iscoroutine(made):
+            self._keep(made)
 
 
 _caller: contextvars.ContextVar[Caller | None] = contextvars.ContextVar("caller", default=None)

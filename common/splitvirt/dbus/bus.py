@@ -148,9 +148,12 @@ class Bus:
         self.on_signal_of(interface, member, then)
         await self.call_bus("AddMatch", "s", rule)
 
-    async def on_signal(self, sender: str, interface: str, member: str, then: Callable[[], None]) -> None:
-        """Call `then` at each signal of that kind from a service."""
+    async def on_signal(
+        self, sender: str, interface: str, member: str, then: Callable[[], None], about: str = ""
+    ) -> None:
+        """Call `then` at each signal of that kind from a service; `about`: of those with that first argument."""
         rule = f"type='signal',sender='{sender}',interface='{interface}',member='{member}'"
+        rule += f",arg0='{about}'" if about else ""
         await self.subscribe(rule, interface, member, lambda message: then())
 
     def variant(self, signature: str, value: object) -> Variant:
@@ -170,7 +173,8 @@ class Bus:
     def _received(self, message: Message) -> bool:
         if message.message_type is MessageType.METHOD_CALL:
             return any(handler(message) for handler in self._methods)
-        if message.message_type is MessageType.SIGNAL:
+        # anybody may send us what looks like the bus's own word on who has gone
+        if message.message_type is MessageType.SIGNAL and (message.interface != BUS or message.sender == BUS):
             for then in self._signals.get((message.interface or "", message.member or ""), ()):
                 then(message)
         return False

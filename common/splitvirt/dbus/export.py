@@ -17,7 +17,7 @@ from splitvirt.api.record import Object, Ref
 from splitvirt.api.wire import Many
 from splitvirt.dbus import names
 from splitvirt.dbus.bus import Bus, expects_reply
-from splitvirt.dbus.caller import Callers
+from splitvirt.dbus.caller import BusCaller, Callers, Crowded
 from splitvirt.dbus.library import Message, MessageType, Variant
 from splitvirt.dbus.paths import Paths
 from splitvirt.dbus.signals import Signals
@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 UNKNOWN = "org.freedesktop.DBus.Error.Unknown"
 _BAD_ARGS = "org.freedesktop.DBus.Error.InvalidArgs"
+_CROWDED = "org.freedesktop.DBus.Error.LimitsExceeded"
 _READ_ONLY = "org.freedesktop.DBus.Error.PropertyReadOnly"
 Answer = tuple[str, list[Any]]
 
@@ -158,11 +159,12 @@ class Export:
         self.keep(self._serve(message))
         return True
 
-    def keep(self, work: Coroutine[Any, Any, None]) -> None:
+    def keep(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         """Let something run to its end."""
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _serve(self, message: Message) -> None:
         """Make the call that a message asks for, and answer. Never raises."""
@@ -172,11 +174,14 @@ class Export:
         carrier = Carrier(self.paths, message.unix_fds)
         out = Carrier(self.paths)
         try:
-            signature, body = await self._answer(message, carrier, out)
+            with self.callers.of_connection(message.sender or ""):
+                signature, body = await self._answer(message, carrier, out)
             failed = False
             self._reply(message, signature, body, out.fds)
         except Refused as e:
             self._fail(message, e.error, str(e))
+        except Crowded as e:
+            self._fail(message, _CROWDED, str(e))
         except VirtError as e:
             self._fail(message, names.ERROR, str(e), e.code, e.domain)
         except asyncio.CancelledError:
@@ -194,10 +199,15 @@ class Export:
             self.touched()
 
     async def _answer(self, message: Message, carrier: Carrier, out: Carrier) -> Answer:
+        caller = await self.callers.of(message.sender or "")
+        with self.callers.of_user(caller):
+            await caller.admit()
+            return await self._answer_to(caller, message, carrier, out)
+
+    async def _answer_to(self, caller: BusCaller, message: Message, carrier: Carrier, out: Carrier) -> Answer:
         interface, path = message.interface or "", message.path or ""
         if interface == names.INTROSPECTABLE and message.member == "Introspect":
-            return "s", [await self._introspect(message)]
-        caller = await self.callers.of(message.sender or "")
+            return "s", [await self._introspect(path or "/", caller)]
         if interface == names.PROPERTIES:
             return await self._properties(message, caller, carrier, out)
         if interface == names.MANAGER and path == self.base and message.member == "GetManagedObjects":
@@ -337,8 +347,7 @@ class Export:
             log.debug("%s: %s", call.dbus, e)
             return []
 
-    async def _introspect(self, message: Message) -> str:
-        path = message.path or "/"
+    async def _introspect(self, path: str, caller: Caller) -> str:
         if _leads(path, self.base):
             rest = self.base[len(path.rstrip("/")) + 1 :]
             return introspect([], [rest.partition("/")[0]])
@@ -350,7 +359,6 @@ class Export:
             raise Refused(UNKNOWN + "Object", f"there is no object {path}")
         if leaf:
             return introspect([one for _, one in self.interfaces(kind)], [])
-        caller = await self.callers.of(message.sender or "")
         listed = [found for found in self._lists() if _listed_kind(found[1]) is kind]
         targets = [target for root, call in listed for target in await self._listed(root, call, caller)]
         return introspect([], [self.paths.of(target).rpartition("/")[2] for target in targets])

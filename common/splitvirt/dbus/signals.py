@@ -1,6 +1,7 @@
 """What happens in a driver, as signals on the bus."""
 
-from collections.abc import Awaitable
+import asyncio
+import logging
 from copy import copy
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,13 @@ from splitvirt.dbus.library import Message
 from splitvirt.dbus.table import signal_fields
 
 if TYPE_CHECKING:
+    from splitvirt.dbus.caller import BusCaller
     from splitvirt.dbus.export import Export
+
+log = logging.getLogger(__name__)
+
+UNTOLD_MAX = 1000
+"""Signals that may wait for a decision whether one caller may have them."""
 
 
 class Signals:
@@ -50,14 +57,33 @@ class Signals:
             bus.send(message)
             return
         for caller in list(callers.known.values()):
-            if not caller.admitted:
-                continue
-            made = copy(message)
-            made.destination = caller.identity.bus_name
-            self.export.keep(self._send_if(caller.allowed(permission, subject), made))
+            if caller.admitted:
+                made = copy(message)
+                made.destination = caller.identity.bus_name
+                self._send_to(caller, made, permission, subject)
 
-    async def _send_if(self, allowed: bool | Awaitable[bool], message: Message) -> None:
-        if allowed if isinstance(allowed, bool) else await allowed:
+    def _send_to(self, caller: "BusCaller", message: Message, permission: str, subject: Any) -> None:
+        """Send to one caller, if it may know, and after what it was sent before."""
+        if caller.untold >= UNTOLD_MAX:
+            caller.admitted = False
+            log.warning("%s hears no more until it calls: %d signals wait for a decision", caller.name, caller.untold)
+            return
+        caller.untold += 1
+        verdict = asyncio.ensure_future(_may_hear(caller, permission, subject))
+        caller.told = self.export.keep(self._send_if(caller, verdict, caller.told, message))
+
+    async def _send_if(
+        self,
+        caller: "BusCaller",
+        verdict: "asyncio.Future[bool]",
+        before: "asyncio.Future[Any] | None",
+        message: Message,
+    ) -> None:
+        allowed = await verdict
+        if before is not None and not before.done():
+            await asyncio.wait([before])
+        caller.untold -= 1
+        if allowed:
             self.export.bus.send(message)
 
     async def _came_or_went(self, path: str) -> None:
@@ -83,3 +109,14 @@ class Signals:
     def seen(self, path: str) -> None:
         """An object that was there from the start."""
         self._present.add(path)
+
+
+async def _may_hear(caller: "BusCaller", permission: str, subject: Any) -> bool:
+    """Whether a caller may look now, and at this; one about whom there is no answer may not."""
+    try:
+        await caller.admit()
+        answer = caller.allowed(permission, subject)
+        return answer if isinstance(answer, bool) else await answer
+    except VirtError as e:
+        log.debug("a signal is kept from %s: %s", caller.name, e)
+        return False

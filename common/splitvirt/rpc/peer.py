@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
+from splitvirt.api.dispatch import Closers
 from splitvirt.api.errors import InternalError, RPCError, VirtError
 from splitvirt.api.program import KEEPALIVE
 
@@ -58,9 +59,8 @@ class Peer:
         self.in_flight = 0
         self.streams: dict[int, WireStream] = {}
         self.siblings: dict[str, asyncio.Future[Sibling]] = {}
-        self.closed = False
         self.closing = False  # a reply more, and it is closed
-        self._closers: list[Callable[[], object]] = []
+        self._closers = Closers(server.keep_running)
         self.registrations = Registrations(self)
         max_frame = MAX_FRAME if self.stage else MAX_FRAME_BEFORE_AUTH
         self.channel = Channel(sock, self, max_frame=max_frame, max_output=limits.max_output, throttle=True)
@@ -87,6 +87,11 @@ class Peer:
         return f"<client {self.number}: {self.identity}>"
 
     @property
+    def closed(self) -> bool:
+        """Whether it is gone."""
+        return self._closers.closed
+
+    @property
     def silent(self) -> float:
         """Seconds since it was last heard."""
         return asyncio.get_running_loop().time() - self.channel.last_read
@@ -99,10 +104,7 @@ class Peer:
 
     def on_close(self, callback: Callable[[], object]) -> None:
         """Have `callback` called when the client is gone, at once if it is; a coroutine it gives is run to its end."""
-        if self.closed:
-            self._run_closer(callback)
-        else:
-            self._closers.append(callback)
+        self._closers.add(callback)
 
     # -- what it says ----------------------------------------------------------------------------------------------
 
@@ -223,7 +225,6 @@ class Peer:
 
     def lost(self, reason: BaseException | None) -> None:
         """The connection is closed: let go of all it held. Calls under way go on."""
-        self.closed = True
         if self.stage == NOTHING:
             self.server.anonymous -= 1
         self.keepalive.stop()
@@ -234,16 +235,5 @@ class Peer:
         for stream in list(self.streams.values()):
             stream.lost()
         self.streams.clear()
-        closers, self._closers = self._closers, []
-        for callback in reversed(closers):
-            self._run_closer(callback)
+        self._closers.close()
         self.server.left(self)
-
-    def _run_closer(self, callback: Callable[[], object]) -> None:
-        try:
-            made = callback()
-        except Exception:
-            log.exception("letting go of what %s held failed", self.name)
-            return
-        if asyncio.iscoroutine(made):
-            self.server.keep_running(made)

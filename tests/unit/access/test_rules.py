@@ -1,9 +1,11 @@
 """The one decision point, and who the callers are."""
 
+import asyncio
 import os
 import socket
+from collections.abc import Awaitable
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import pytest
@@ -11,7 +13,7 @@ import pytest
 from splitvirt.access.identity import Identity, start_time
 from splitvirt.access.polkit import Polkit
 from splitvirt.access.rules import AUTH_NONE, AUTH_POLKIT, Access, action_of, details_of, read_only
-from splitvirt.api.errors import AuthCancelled, AuthFailed, AuthUnavailable, ServiceError
+from splitvirt.api.errors import AccessDenied, AuthCancelled, AuthFailed, AuthUnavailable, ServiceError
 
 ALICE = Identity(12345, 12345, 4242, 7)
 ROOT = Identity(0, 0, 1, 1)
@@ -91,6 +93,7 @@ class Scripted:
         self.answers = list(answers)
         self.asked: list[Any] = []
         self.changed: Any = None
+        self.closed = False
 
     async def call(self, *words: Any, timeout: float) -> list[object]:
         self.asked.append(words[5])
@@ -102,8 +105,11 @@ class Scripted:
     def variant(self, signature: str, value: object) -> object:
         return (signature, value)
 
-    async def on_signal(self, sender: str, interface: str, member: str, then: Any) -> None:
+    async def on_signal(self, sender: str, interface: str, member: str, then: Any, about: str) -> None:
         self.changed = then
+
+    def close(self) -> None:
+        self.closed = True
 
 
 def polkit(*answers: Any) -> tuple[Polkit, Scripted]:
@@ -143,9 +149,94 @@ async def test_polkit_s_refusals_have_libvirt_s_reasons() -> None:
         await asked.check("a", ALICE, {}, interactive=True)
 
 
-async def test_polkit_gone_denies() -> None:
-    asked, _ = polkit(ServiceError("gone"))
+async def test_polkit_gone_denies_and_says_so() -> None:
+    asked, _ = polkit(*[ServiceError("gone")] * 4)
+    with pytest.raises(AuthUnavailable, match=r"polkit gave no answer about action 'a': .*gone"):
+        await asked.check("a", ALICE, {})
+    access = Access("QEMU", private=False, auth_ro="polkit", auth_rw="polkit", fine=True, authority=asked)
+    with pytest.raises(AccessDenied, match=r"^access denied: polkit gave no answer .*: gone$"):
+        await cast(Awaitable[bool], access.allowed(ALICE, False, "domain:start", None))
+    with pytest.raises(AuthUnavailable):
+        await access.grade(ALICE)
+
+
+@pytest.mark.parametrize(
+    "said", [(), (1, 0, {}), ("yes", False, {}), (True, False), (True, False, {}, 1), "yes", (True, False, None)]
+)
+async def test_an_answer_that_is_none_is_no_yes(said: Any) -> None:
+    asked, _ = polkit(said, said)
+    for interactive in (False, True):
+        with pytest.raises(AuthUnavailable, match="what it said is no answer"):
+            await asked.check("a", ALICE, {}, interactive=interactive)
+
+
+async def test_a_change_also_undoes_an_answer_that_is_on_its_way() -> None:
+    asked, bus = polkit(YES, NO)
+    plain = bus.call
+
+    async def overtaken(*words: Any, timeout: float) -> list[object]:
+        said = await plain(*words, timeout=timeout)
+        if len(bus.asked) == 1:
+            bus.changed()
+        return said
+
+    bus.call = overtaken  # type: ignore[method-assign]
+    assert await asked.check("a", ALICE, {})
     assert not await asked.check("a", ALICE, {})
+
+
+async def test_a_password_counts_once() -> None:
+    asked, _ = polkit(YES, NO)
+    assert await asked.check("a", ALICE, {}, interactive=True)
+    assert not await asked.check("a", ALICE, {})
+
+
+async def test_who_asks_the_same_waits_for_the_same_answer() -> None:
+    asked, bus = polkit(YES, NO)
+    plain, go = bus.call, asyncio.Event()
+
+    async def slow(*words: Any, timeout: float) -> list[object]:
+        said = await plain(*words, timeout=timeout)
+        await go.wait()
+        return said
+
+    bus.call = slow  # type: ignore[method-assign]
+    questions = [asyncio.ensure_future(asked.check("a", ALICE, {})) for _ in range(100)]
+    other = asyncio.ensure_future(asked.check("b", ALICE, {}))
+    await asyncio.sleep(0)
+    questions[0].cancel()  # who asked first may go: the others still wait for the answer
+    go.set()
+    assert await asyncio.gather(*questions[1:]) == [True] * 99
+    assert not await other
+    assert len(bus.asked) == 2
+
+
+async def test_a_bus_that_takes_no_connection_costs_each_asker_its_own_deadline() -> None:
+    async def connect() -> Any:
+        await asyncio.sleep(60)
+
+    asked = Polkit(connect, deadline=0.1)
+    async with asyncio.timeout(5):
+        failed = await asyncio.gather(*(asked.check(str(n), ALICE, {}) for n in range(100)), return_exceptions=True)
+    assert all(isinstance(one, AuthUnavailable) and "longer than 0.1 s" in str(one) for one in failed)
+
+
+async def test_polkit_is_not_asked_about_names_without_end() -> None:
+    asked, bus = polkit(YES)
+    with pytest.raises(AuthUnavailable, match="a name of such length"):
+        await asked.check("a", ALICE, {"domain_name": "x" * 5000})
+    assert not bus.asked
+
+
+@pytest.mark.parametrize(
+    "caller",
+    [Identity(12345, 12345), Identity(12345, 12345, 4242, 0), Identity(12345, 12345, 0, 7), Identity(1 << 31, 1, 4, 7)],
+)
+async def test_polkit_is_not_asked_about_a_process_that_is_not_known(caller: Identity) -> None:
+    asked, bus = polkit(YES)
+    with pytest.raises(AuthUnavailable):
+        await asked.check("a", caller, {})
+    assert not bus.asked
 
 
 def test_the_peer_of_a_socket_is_who_the_kernel_says() -> None:
