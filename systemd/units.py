@@ -136,7 +136,7 @@ RestartSec=100ms
 KillMode=process
 WatchdogSec=60
 TimeoutStopSec=90
-FileDescriptorStoreMax=512
+FileDescriptorStoreMax=8
 LimitNOFILE=8192:524288
 TasksMax=32768
 RuntimeDirectory=libvirt
@@ -196,7 +196,7 @@ Restart=on-failure
 RestartSec=100ms
 KillMode=process
 WatchdogSec=60
-FileDescriptorStoreMax=512
+FileDescriptorStoreMax=8
 
 [Install]
 WantedBy=default.target

@@ -2,12 +2,11 @@
 
 import re
 import subprocess
-import threading
 import time
 from pathlib import Path
 
 import pytest
-from support.container import SCRIPT, TOP, Container
+from support.container import TOP, Container
 
 pytestmark = pytest.mark.long
 
@@ -105,46 +104,6 @@ def test_it_leaves_when_idle_and_comes_back(host: Container) -> None:
     assert state(host, "virtqemud.service") == "inactive"
     assert state(host, "virtqemud.socket") == "active"
     host.ok("virsh", "-c", "qemu:///system", "list")
-
-
-_CALLS = """
-import subprocess, sys
-failed = 0
-for n in range(int(sys.argv[1])):
-    if n % 2:
-        command = ["virsh", "-q", "-c", "qemu:///system", "list", "--all"]
-    else:
-        command = ["busctl", "call", "org.splitvirt.virtqemud", "/org/libvirt/QEMU", "org.libvirt.Connect", "ListDomains", "u", "0"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    if done.returncode:
-        failed += 1
-        print(command[0], done.stderr.strip(), flush=True)
-print("failed", failed)
-"""  # noqa: E501
-
-
-def test_500_calls_across_50_restarts_and_idle_exits_lose_none(host: Container) -> None:
-    """Several clients call without a pause, on sockets and on the bus, while the daemon goes again and again."""
-    host.write("/srv/calls.py", _CALLS)
-    clients = [
-        subprocess.Popen(
-            [str(SCRIPT), "exec", host.name, "python3", "/srv/calls.py", "125"], stdout=subprocess.PIPE, text=True
-        )
-        for _ in range(4)
-    ]
-    said: list[str] = []
-    readers = [threading.Thread(target=lambda c=c: said.append(c.communicate(timeout=280)[0])) for c in clients]
-    for reader in readers:
-        reader.start()
-    for n in range(50):
-        if n % 2:
-            host.ok("systemctl", "restart", "virtqemud.service")
-        else:  # what an idle exit is: the daemon goes by itself, and nobody but a caller starts it
-            host.ok("systemctl", "kill", "--kill-who=main", "--signal=TERM", "virtqemud.service")
-        time.sleep(0.05)
-    for reader in readers:
-        reader.join(300)
-    assert said == ["failed 0\n"] * 4, host.journal()
 
 
 def test_units_and_policies_are_current() -> None:

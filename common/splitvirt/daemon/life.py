@@ -69,6 +69,8 @@ class Daemon:
         self._tasks: set[asyncio.Task[None]] = set()
         self._watch: asyncio.Task[None] | None = None
         self._lock = -1
+        self._listeners: list[sockets.Listening] = []
+        self._for_good = not self.notifier.address  # else our own sockets may wait in the fd store for the next process
 
     # -- the course of it ------------------------------------------------------------------------------------------
 
@@ -87,21 +89,26 @@ class Daemon:
         return 0
 
     async def _open(self, stack: contextlib.AsyncExitStack) -> None:
-        listeners, self.stored = sockets.adopt(passed_fds(), self.service.name)
-        self.activated = bool(listeners)
+        self._listeners, stored = sockets.adopt(passed_fds(), self.service.name)
         self._signals()
         self.keep(self.notifier.watchdog())
-        if not listeners:
-            listeners = sockets.make(self.layout, self.service.name, self.config, self.options.listen)
-        stack.callback(sockets.close, listeners)
+        if not self._listeners:
+            self._listeners = sockets.make(self.layout, self.service.name, self.config, self.options.listen, stored)
+        sockets.store(self._listeners, stored, self.notifier)
+        stack.callback(self._put_away)
         self.driver = await self.service.open(self.layout, self.config)
         stack.push_async_callback(self.driver.close)
         self.driver.events.subscribe(tell)
-        await self._open_servers(listeners, stack)
+        await self._open_servers(stack)
         await self._answer_waiting()
         await self.on_bus.join()
 
-    async def _open_servers(self, listeners: list[sockets.Listening], stack: contextlib.AsyncExitStack) -> None:
+    def _put_away(self) -> None:
+        if self._for_good:
+            sockets.remove(self._listeners)
+        sockets.close(self._listeners)
+
+    async def _open_servers(self, stack: contextlib.AsyncExitStack) -> None:
         own = {self.service.contract: self.driver}
         scheme = self.service.uri_scheme
         self.server = Server(
@@ -122,7 +129,7 @@ class Daemon:
         for server in self.servers.values():
             server.on_change.append(self.touch)
         await self._open_metrics(stack)
-        for one in listeners:
+        for one in self._listeners:
             server = self.admin_server if one.kind == "admin" else self.server
             await server.listen(one.socket, readonly=one.kind == "ro", admin=one.kind == "admin")
 
@@ -166,6 +173,9 @@ class Daemon:
     async def _drain(self) -> None:
         """Take no more connections; let those that are in the middle of something come to its end."""
         deadline = time.monotonic() + DRAIN
+        if self._for_good and any(one.path for one in self._listeners):
+            sockets.remove(self._listeners)
+            await asyncio.sleep(0.01)  # nobody comes after us: who waits in them is served
         for server in self.servers.values():
             server.pause()
         while time.monotonic() < deadline and self._unfinished():  # noqa: ASYNC110 (silence is no event)
@@ -197,6 +207,7 @@ class Daemon:
         while True:
             wait = self.active + self.timeout - time.monotonic()
             if wait <= 0 and self.idle:
+                self._for_good = True
                 return self.end(f"idle for {self.timeout} s")
             await asyncio.sleep(wait if wait > 0 else min(self.timeout, 5))
 

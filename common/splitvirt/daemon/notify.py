@@ -52,12 +52,12 @@ class Notifier:
         """Ask for that much more time to start or stop."""
         self.send(f"EXTEND_TIMEOUT_USEC={int(seconds * 1e6)}")
 
-    def store(self, name: str, *fds: int) -> None:
-        """Keep file descriptors across a restart or crash (not across a stop): they come back under that name."""
-        self.send("FDSTORE=1", f"FDNAME={name}", fds=fds)
+    def store(self, name: str, fd: int) -> None:
+        """Keep a file descriptor across a restart or crash (not across a stop): it comes back under that name."""
+        self.send("FDSTORE=1", f"FDNAME={name}", fds=[fd])
 
     def forget(self, name: str) -> None:
-        """Take file descriptors out of the store."""
+        """Take what has that name out of the store."""
         self.send("FDSTOREREMOVE=1", f"FDNAME={name}")
 
     async def watchdog(self) -> None:

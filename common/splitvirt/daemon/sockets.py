@@ -1,19 +1,28 @@
-"""A daemon's listening sockets: systemd's, or its own made the same way."""
+"""A daemon's listening sockets: systemd's, or its own made the same way.
+
+systemd's outlive the daemon. Its own are put into systemd's fd store, where there is one, and outlive a restart or a
+crash there, with the callers that wait in them.
+"""
 
 import errno
 import os
 import socket
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from splitvirt.access.identity import Identity
 from splitvirt.daemon.config import Config
 from splitvirt.host.paths import Layout
-from splitvirt.rpc.listener import bind
+from splitvirt.rpc.listener import PATH_MAX, bind
+
+if TYPE_CHECKING:
+    from splitvirt.daemon.notify import Notifier
 
 Kind = Literal["rw", "ro", "admin"]
 KINDS: tuple[Kind, ...] = ("rw", "ro", "admin")
+STORED = "own-"
+"""What the name of a socket of our own in the fd store starts with; its kind follows."""
 
 
 @dataclass(frozen=True)
@@ -31,21 +40,27 @@ def kind_of(name: str, daemon: str) -> Kind | None:
     return named.get(name) or next((kind for kind in KINDS if kind == name), None)
 
 
-def adopt(passed: list[tuple[str, int]], daemon: str) -> tuple[list[Listening], list[tuple[str, int]]]:
-    """The listeners among systemd's descriptors, and what is left: the rest of the fd store."""
-    listeners, rest = [], []
+def adopt(passed: list[tuple[str, int]], daemon: str) -> tuple[list[Listening], dict[Kind, socket.socket]]:
+    """The listeners among systemd's descriptors, and those of our own that an earlier process left in the fd store."""
+    listeners: list[Listening] = []
+    stored: dict[Kind, socket.socket] = {}
     for name, fd in passed:
         if kind := kind_of(name, daemon):
             listeners.append(Listening(kind, socket.socket(fileno=fd)))
+        elif (own := kind_of(name.removeprefix(STORED), daemon)) and name.startswith(STORED):
+            stored[own] = socket.socket(fileno=fd)
         else:
-            rest.append((name, fd))
-    return listeners, rest
+            os.close(fd)
+    return listeners, stored
 
 
-def make(layout: Layout, daemon: str, config: Config, listen: str | None = None) -> list[Listening]:
+def make(
+    layout: Layout, daemon: str, config: Config, listen: str | None, stored: dict[Kind, socket.socket]
+) -> list[Listening]:
     """A daemon's own sockets: rw, ro and admin; VirtError or OSError naming the path where one cannot be made.
 
-    `listen` puts the rw socket somewhere else. Session daemons have no read-only one, as libvirt's have none.
+    `listen` puts the rw socket somewhere else. Session daemons have no read-only one, as libvirt's have none. Those
+    that are `stored` are used again where they are still the ones.
     """
     folder = Path(config.text("unix_sock_dir")) if config.text("unix_sock_dir") else layout.run
     made: list[Listening] = []
@@ -56,13 +71,36 @@ def make(layout: Layout, daemon: str, config: Config, listen: str | None = None)
             name = layout.socket(daemon, "" if kind == "rw" else kind).name
             path = Path(listen).absolute() if kind == "rw" and listen else folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            made.append(Listening(kind, bind(path, mode_of(config, kind)), path))
+            made.append(Listening(kind, _open(path, mode_of(config, kind), stored.get(kind)), path))
             if group := config.text("unix_sock_group"):
                 _give(path, group)
     except BaseException:
+        remove(made)
         close(made)
         raise
     return made
+
+
+def _open(path: Path, mode: int, stored: socket.socket | None) -> socket.socket:
+    if stored is None or stored.getsockname() != str(path) or not path.is_socket():
+        return bind(path, mode)
+    path.chmod(mode)
+    return stored
+
+
+def store(listeners: list[Listening], stored: dict[Kind, socket.socket], notifier: "Notifier") -> None:
+    """Have the service manager keep our own sockets, and drop what it has kept and is of no use any more."""
+    used = {one.socket for one in listeners}
+    for kind in [kind for kind, sock in stored.items() if sock not in used]:
+        notifier.forget(STORED + kind)
+        old = stored.pop(kind)
+        if (name := old.getsockname()) not in {str(one.path) for one in listeners}:
+            Path(name).unlink(missing_ok=True)
+        old.close()
+    for one in listeners:
+        # the name of one at a longer path does not tell where it is
+        if one.path and len(os.fsencode(one.path)) <= PATH_MAX and one.kind not in stored:
+            notifier.store(STORED + one.kind, one.socket.fileno())
 
 
 def mode_of(config: Config, kind: Kind) -> int:
@@ -86,9 +124,14 @@ def openable(caller: Identity, mode: int, group: str) -> bool:
 
 
 def close(listeners: list[Listening]) -> None:
-    """Close sockets that no server took over, and remove those that are ours."""
+    """Close sockets that no server took over."""
     for listener in listeners:
         listener.socket.close()
+
+
+def remove(listeners: list[Listening]) -> None:
+    """Take the sockets that are ours out of their folder: nobody finds them any more; who waits in them still does."""
+    for listener in listeners:
         if listener.path:
             listener.path.unlink(missing_ok=True)
 

@@ -1,0 +1,170 @@
+"""Calls while the daemon comes and goes: none is lost, each is done once, and what a crash cuts off is told at once."""
+
+import json
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+from support.container import SCRIPT, Container
+
+pytestmark = pytest.mark.long
+
+CLIENT = """
+import itertools, json, os, subprocess, sys
+me, count, socket_only = sys.argv[1], int(sys.argv[2]), len(sys.argv) > 3
+CUT = ("nd of file", "onnection reset", "roken pipe", "socket is closed", "no valid connection",
+       "recipient disconnected", "emote peer disconnected", "NoReply", "did not receive a reply",
+       "unit failed")  # what dbus-broker says to those who wait in it for a daemon that is killed
+DOMAIN = "<domain type='qemu'><name>{}</name><memory>1024</memory><os><type arch='x86_64'>hvm</type></os></domain>"
+VIRSH = ["virsh", "-q", "-c", "qemu:///system"]
+BUS = ["busctl", "call", "org.splitvirt.virtqemud", "/org/libvirt/QEMU", "org.libvirt.Connect"]
+made, cut, failed = [], 0, []
+
+def call(command):
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+for n in itertools.count():
+    if n >= count and os.path.exists("/srv/enough"):
+        break
+    name = f"{me}-{n}"
+    xml = DOMAIN.format(name)
+    if n % 8 == 0:
+        open(f"/srv/{name}.xml", "w").write(xml)
+    command = {0: VIRSH + ["define", f"/srv/{name}.xml"], 1: BUS + ["ListDomains", "u", "0"],
+               5: BUS + ["DomainDefineXML", "s", xml]}.get(n % 8) or [VIRSH + ["list", "--all"], BUS + ["ListDomains", "u", "0"]][n % 2]
+    if socket_only and command[0] == "busctl":
+        command = VIRSH + ["list", "--all"]
+    done = call(command)
+    if done.returncode and any(words in done.stderr for words in CUT):
+        cut += 1
+        while done.returncode and any(words in done.stderr for words in CUT):
+            done = call(command)
+        if "already exists" in done.stderr:  # it was done, and only the answer was cut off
+            done.returncode = 0
+    if done.returncode:
+        failed.append(done.stderr.strip())
+    elif "define" in command or "DomainDefineXML" in command:
+        made.append(name)
+print(json.dumps({"made": made, "cut": cut, "failed": failed}))
+"""  # noqa: E501
+
+
+class Clients:
+    """Programs that call without a pause, in the container: at least so often, and as long as they are disturbed."""
+
+    def __init__(self, host: Container, count: int, calls: int, *, socket_only: bool = False) -> None:
+        host.write("/srv/client.py", CLIENT)
+        self.host = host
+        host.ok("rm", "-f", "/srv/enough")
+        self._pool = ThreadPoolExecutor(count)
+        more = ["sockets"] if socket_only else []
+        self._running: list[Future[str]] = [
+            self._pool.submit(self._run, ["python3", "/srv/client.py", f"c{n}", str(calls), *more])
+            for n in range(count)
+        ]
+
+    def _run(self, command: list[str]) -> str:
+        return subprocess.run(
+            [str(SCRIPT), "exec", self.host.name, *command],
+            stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, timeout=280, check=True,
+        ).stdout  # fmt: skip
+
+    def told(self) -> tuple[list[str], int, list[str]]:
+        """When all are through: the guests that were defined, how many calls were cut off, what else went wrong."""
+        self.host.write("/srv/enough", "")
+        said = [json.loads(one.result(280)) for one in self._running]
+        self._pool.shutdown()
+        return (
+            sorted(name for one in said for name in one["made"]),
+            sum(one["cut"] for one in said),
+            [words for one in said for words in one["failed"]],
+        )
+
+
+def disturb(ways: list[Callable[[], object]], times: int) -> None:
+    """Let the daemon go again and again."""
+    for n in range(times):
+        ways[n % len(ways)]()
+        time.sleep(0.05)
+
+
+def check(host: Container, clients: Clients, most_cut: int) -> None:
+    """Nothing was lost, and everything was done once."""
+    made, cut, failed = clients.told()
+    assert not failed, f"{failed}\n{host.journal()}"
+    assert cut <= most_cut
+    assert sorted(host.ok("virsh", "-c", "qemu:///system", "list", "--all", "--name").split()) == made
+
+
+@pytest.fixture(name="quiet")
+def _quiet(host: Container) -> Iterator[Container]:
+    """The container, without guests before and after."""
+    forget = "for d in $(virsh -c qemu:///system list --all --name); do rm -f /etc/libvirt/qemu/$d.xml; done"
+    host.shell(f"{forget}; systemctl stop virtqemud.service")
+    yield host
+    host.shell(f"{forget}; systemctl stop virtqemud.service")
+
+
+def idle(host: Container) -> None:
+    """What an idle exit is: the daemon goes by itself, and nobody but a caller starts it."""
+    host.run("systemctl", "kill", "--kill-who=main", "--signal=TERM", "virtqemud.service")
+
+
+def crash(host: Container) -> None:
+    """Kill it while it answers."""
+    active = "for i in $(seq 500); do systemctl -q is-active virtqemud.service && break; sleep 0.02; done"
+    host.shell(f"{active}; systemctl kill --kill-who=main --signal=KILL virtqemud.service")
+
+
+def upgrade(host: Container) -> None:
+    """What a package does when its files are in place."""
+    host.shell("systemctl daemon-reload; systemctl try-restart virtqemud.service")
+
+
+def test_500_calls_across_50_restarts_idle_exits_and_upgrades_lose_none(quiet: Container) -> None:
+    """Several clients call without a pause, on sockets and on the bus, while the daemon goes again and again."""
+    host = quiet
+    clients = Clients(host, 4, 125)
+    restart = lambda: host.ok("systemctl", "restart", "virtqemud.service")  # noqa: E731
+    disturb([lambda: idle(host), restart, lambda: idle(host), lambda: upgrade(host)], 50)
+    check(host, clients, 0)
+
+
+def test_a_crash_ends_the_calls_in_hand_alone(quiet: Container) -> None:
+    """Whoever waits is answered by the next process; who was being answered hears at once that it is not, once each."""
+    host, kills = quiet, 10
+    clients = Clients(host, 4, 30)
+    disturb([lambda: crash(host)], kills)
+    check(host, clients, 4 * kills)
+
+
+@contextmanager
+def own_sockets(host: Container) -> Iterator[None]:
+    """The service alone, without systemd's sockets: it makes its own."""
+    units = [f"virtqemud{kind}.socket" for kind in ("", "-ro", "-admin")]
+    host.ok("systemctl", "stop", "virtqemud.service", *units)
+    host.ok("systemctl", "mask", "--runtime", *units)
+    try:
+        host.ok("systemctl", "start", "virtqemud.service")
+        yield
+    finally:
+        host.ok("systemctl", "stop", "virtqemud.service")
+        host.ok("systemctl", "unmask", "--runtime", *units)
+        host.ok("systemctl", "start", *units)
+
+
+def test_sockets_of_its_own_outlive_restart_and_crash(quiet: Container) -> None:
+    host, kills = quiet, 3
+    with own_sockets(host):
+        clients = Clients(host, 2, 20, socket_only=True)
+        restart = lambda: host.ok("systemctl", "restart", "virtqemud.service")  # noqa: E731
+        disturb([restart, lambda: crash(host)], 2 * kills)
+        check(host, clients, 2 * kills)
+        host.ok("virt-admin", "-c", "virtqemud:///system", "daemon-timeout", "--timeout", "1")
+        deadline = time.monotonic() + 20
+        while host.run("test", "-e", "/run/libvirt/virtqemud-sock").returncode == 0 and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert "virtqemud-sock" not in host.ok("ls", "/run/libvirt"), "an idle exit leaves sockets that nobody answers"
