@@ -15,7 +15,12 @@ LIBVIRT_VERSION = 9_000_000
 """The release of libvirt whose interface is spoken."""
 _UNIX = 0  # VIR_CLIENT_TRANS_UNIX
 _THREADPOOL = {"minWorkers": "min_workers", "maxWorkers": "max_workers", "prioWorkers": "prio_workers"}
-_CLIENTS = {"nclients_max": "max_clients", "nclients_unauth_max": "max_anonymous_clients"}
+_CLIENTS = {
+    "nclients_max": "max_clients",
+    "nclients_unauth_max": "max_anonymous_clients",
+    "nclients_user_max": "max_user_clients",
+    "nclients_unauth_user_max": "max_user_anonymous_clients",
+}  # those of one user are ours: virt-admin shows them, and its API sets them
 
 
 class Administration(admin.Admin):
@@ -95,7 +100,9 @@ class AdminServer(admin.Server):
             TypedParam.uint("nclients_max", limits.max_clients),
             TypedParam.uint("nclients", len(self.server.peers)),
             TypedParam.uint("nclients_unauth_max", limits.max_anonymous_clients),
-            TypedParam.uint("nclients_unauth", self.server.anonymous),
+            TypedParam.uint("nclients_unauth", len(self.server.unproved)),
+            TypedParam.uint("nclients_user_max", limits.user_clients),
+            TypedParam.uint("nclients_unauth_user_max", limits.user_anonymous_clients),
         ]
 
     async def set_client_limits(self, params: list[TypedParam], flags: int = 0) -> None:

@@ -55,7 +55,12 @@ DAEMON = {
     "host_uuid": Key("", inert=_NOT_YET),
     "host_uuid_source": Key("smbios", inert=_NOT_YET),
     "ovs_timeout": Key(5, inert="Open vSwitch is not driven by this daemon"),
-    # ours
+    # ours: how much of the room one user, or one connection to the bus, may take
+    "max_user_clients": Key(0, within(0, 1_000_000), reload=True),
+    "max_user_anonymous_clients": Key(0, within(0, 1_000_000), reload=True),
+    "dbus_max_client_requests": Key(500, _COUNT, reload=True),
+    "dbus_max_user_requests": Key(1000, _COUNT, reload=True),
+    # ours: the bus name that libvirt-dbus's clients ask for
     "own_org_libvirt": Key(False),
 }
 

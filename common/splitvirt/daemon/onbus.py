@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from splitvirt.api.errors import VirtError
 from splitvirt.daemon.report import DaemonReport, Report
@@ -66,14 +66,18 @@ class OnBus:
         daemon = self.daemon
         bus = await Bus.connect(self.which)
         export = Export(bus, daemon.service.bus_path, daemon.access)
-        offers = [(daemon.service.contract, daemon.driver), (Report, DaemonReport(daemon))]
-        for contract, root in [*offers, *getattr(daemon.driver, "bus_offers", ())]:
+        offers: list[tuple[type, Any]] = [(daemon.service.contract, daemon.driver), (Report, DaemonReport(daemon))]
+        offers += getattr(daemon.driver, "bus_offers", ())
+        for contract, root in offers:
             export.offer(contract, root)
-        export.observe = self._count
+        export.observe, export.callers.limits = self._count, self._limits
         try:
             await export.start(daemon.touch)
             for name in self.names:
                 await bus.request_name(name)
+            for _, root in offers:
+                if hasattr(root, "joined"):
+                    self.daemon.keep(root.joined(export.callers.of))
         except VirtError:
             export.close()
             bus.close()
@@ -117,6 +121,10 @@ class OnBus:
             bus = self.bus
             bus.close()
             await bus.closed()
+
+    def _limits(self) -> tuple[int, int]:
+        config = self.daemon.config
+        return config.number("dbus_max_client_requests"), config.number("dbus_max_user_requests")
 
     def _count(self, name: str, seconds: float, failed: bool) -> None:
         if name not in self.counts and len(self.counts) >= COUNTS_MAX:

@@ -17,7 +17,7 @@ from splitvirt.dbus.library import Message
 
 log = logging.getLogger(__name__)
 
-MAX_REQUESTS, MAX_USER_REQUESTS = 500, 1000
+MAX_REQUESTS = (500, 1000)
 """Calls of one connection, and of one user, that may be under way at once, unless the configuration says otherwise."""
 _ENDED = f"type='signal',sender='{names.BUS}',interface='{names.BUS}',member='NameOwnerChanged',arg2=''"
 
@@ -73,7 +73,7 @@ class Callers:
     def __init__(self, bus: Bus, access: Access):
         self.bus, self.access = bus, access
         self.known: dict[str, BusCaller] = {}
-        self.max_requests, self.max_user_requests = MAX_REQUESTS, MAX_USER_REQUESTS
+        self.limits: Callable[[], tuple[int, int]] = lambda: MAX_REQUESTS
         self._asking: dict[str, asyncio.Future[BusCaller]] = {}
         self._under_way: Counter[str | int] = Counter()
         self._kept: set[asyncio.Future[Any]] = set()
@@ -84,12 +84,12 @@ class Callers:
 
     def of_user(self, caller: BusCaller) -> AbstractContextManager[None]:
         """Count a call of a user other than root and our own for as long as the block; Crowded."""
-        uid = caller.identity.uid
-        return nullcontext() if self.access.trusts(caller.identity) else self._counted(uid, self.max_user_requests)
+        trusted = self.access.trusts(caller.identity)
+        return nullcontext() if trusted else self._counted(caller.identity.uid, self.limits()[1])
 
     def of_connection(self, sender: str) -> AbstractContextManager[None]:
         """Count a call of a connection for as long as the block; Crowded."""
-        return self._counted(sender, self.max_requests)
+        return self._counted(sender, self.limits()[0])
 
     @contextmanager
     def _counted(self, who: str | int, most: int) -> Iterator[None]:

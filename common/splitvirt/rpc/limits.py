@@ -7,10 +7,16 @@ from typing import ClassVar, Final
 
 @dataclass
 class Limits:
-    """libvirt's limits under its own names and defaults; each may be changed while the server runs."""
+    """libvirt's limits under its own names and defaults; each may be changed while the server runs.
+
+    The two of one user are ours; 0 stands for a quarter of what all may have. They do not hold for root and the
+    server's own user.
+    """
 
     max_clients: int = 5000
     max_anonymous_clients: int = 20
+    max_user_clients: int = 0
+    max_user_anonymous_clients: int = 0
     min_workers: int = 5
     max_workers: int = 20  # calls of ordinary priority under way at once; the rest wait their turn
     prio_workers: int = 5
@@ -19,6 +25,16 @@ class Limits:
     keepalive_count: int = 5
     max_output: int = 16 << 20  # bytes that may wait for a client that does not read
     auth_seconds: float = 90  # a client that has not authenticated by then is dropped
+
+    @property
+    def user_clients(self) -> int:
+        """Clients of one user."""
+        return self.max_user_clients or -(-self.max_clients // 4)
+
+    @property
+    def user_anonymous_clients(self) -> int:
+        """Clients of one user that have not authenticated yet; 0: any number. The next ones wait, unread."""
+        return self.max_user_anonymous_clients or -(-self.max_anonymous_clients // 4)
 
 
 class Count:

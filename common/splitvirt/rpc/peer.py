@@ -59,6 +59,7 @@ class Peer:
         self.in_flight = 0
         self.streams: dict[int, WireStream] = {}
         self.siblings: dict[str, asyncio.Future[Sibling]] = {}
+        self.proving = False  # somebody may be typing a password
         self.closing = False  # a reply more, and it is closed
         self._closers = Closers(server.keep_running)
         self.registrations = Registrations(self)
@@ -70,7 +71,7 @@ class Peer:
         """Begin to listen to it."""
         self.channel.start()
         if self.stage == NOTHING:
-            self.server.anonymous += 1
+            self.server.unproved.add(self)
             self._wait_for_proof()
 
     def _wait_for_proof(self) -> None:
@@ -78,7 +79,7 @@ class Peer:
         self.on_close(timer.cancel)
 
     def _too_late(self) -> None:
-        if self.stage == NOTHING and self.in_flight:  # somebody is being asked for a password
+        if self.stage == NOTHING and self.proving:
             self._wait_for_proof()
         elif self.stage == NOTHING:
             self.disconnect("it did not authenticate in time")
@@ -202,9 +203,9 @@ class Peer:
 
     def authenticated(self) -> None:
         """It has proved who it is."""
-        if self.stage == NOTHING:
+        if self.stage == NOTHING and not self.closed:
             self.stage = AUTHENTICATED
-            self.server.anonymous -= 1
+            self.server.unproved.discard(self)
         self.channel.max_frame = MAX_FRAME
         self.server.changed()
 
@@ -225,8 +226,7 @@ class Peer:
 
     def lost(self, reason: BaseException | None) -> None:
         """The connection is closed: let go of all it held. Calls under way go on."""
-        if self.stage == NOTHING:
-            self.server.anonymous -= 1
+        self.server.unproved.discard(self)
         self.keepalive.stop()
         if isinstance(reason, BrokenPipeError | ConnectionResetError):
             log.debug("%s left without a word: %s", self.name, reason)

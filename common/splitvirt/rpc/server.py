@@ -20,6 +20,7 @@ from splitvirt.api.program import ADMIN
 
 from . import eager
 from .contract import programs_of
+from .door import Door
 from .forward import Routes
 from .gate import Gate
 from .limits import Count, Limits
@@ -62,7 +63,8 @@ class Server:
         self.uris = None if uris is None else frozenset(uris)
         self.programs = programs_of(self.offers, routes)
         self.peers: dict[int, Peer] = {}
-        self.anonymous = 0  # clients that have not authenticated yet
+        self.unproved: set[Peer] = set()  # those that have not authenticated yet
+        self.door = Door(self, self._enter)
         self.accepting = True
         self.on_change: list[Callable[[], object]] = []  # a client came, authenticated or left
         self.refused = 0
@@ -122,15 +124,17 @@ class Server:
             self.refused += 1
             log.warning("refused a connection of %s", identity)
             return False
+        return self.door.came(listener, sock, identity)
+
+    def _enter(self, listener: Listener, sock: socket.socket, identity: Any) -> None:
         peer = Peer(self, listener, sock, next(self._numbers), identity)
         self.peers[peer.number] = peer
         peer.start()
         self.changed()
-        return True
 
     def _full(self) -> bool:
-        limits = self.limits
-        return len(self.peers) >= limits.max_clients or self.anonymous >= limits.max_anonymous_clients > 0
+        limits, there = self.limits, len(self.peers) + len(self.door.waiting)
+        return there >= limits.max_clients or len(self.unproved) >= limits.max_anonymous_clients > 0
 
     def _balance(self) -> None:
         """Take connections only while there is room; those beyond wait in the kernel's queue."""
@@ -145,6 +149,8 @@ class Server:
 
     def changed(self) -> None:
         """A client came, authenticated or left, or a limit was changed."""
+        if self.door.waiting:
+            self.door.call_in()
         self._balance()
         for told in self.on_change:
             told()
@@ -152,6 +158,7 @@ class Server:
     def left(self, peer: Peer) -> None:
         """A client's connection is closed."""
         self.peers.pop(peer.number, None)
+        self.door.left(peer.process.uid)
         self.changed()
 
     # -- calls -----------------------------------------------------------------------------------------------------
@@ -257,6 +264,7 @@ class Server:
         for listener in self._listeners:
             listener.close()
         self._listeners.clear()
+        self.door.close()
         for peer in list(self.peers.values()):
             peer.channel.hold(self)
         await self._wait_idle(drain)

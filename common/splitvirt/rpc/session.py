@@ -69,7 +69,13 @@ async def auth_polkit(peer: "Peer", data: Reader) -> bytes:
     """Ask polkit about the client."""
     if peer.stage != NOTHING:
         raise AuthFailed("the client has authenticated already", domain=RPCError.FROM)
-    await peer.server.access.authenticate(peer.identity, peer.readonly)
+    if peer.proving:
+        raise AuthFailed("the client is being asked to authenticate already", domain=RPCError.FROM)
+    peer.proving = True
+    try:
+        await peer.server.access.authenticate(peer.identity, peer.readonly)
+    finally:
+        peer.proving = False
     peer.authenticated()
     return _INT.pack(1)
 

@@ -208,7 +208,7 @@ async def test_more_callers_than_a_bus_keeps_match_rules(tmp_path: Path) -> None
 
 async def test_calls_of_one_connection_and_of_one_user_have_a_limit(address: str) -> None:
     async with served(address) as (_, export, _, connect):
-        export.callers.max_requests, export.callers.max_user_requests = 10, 15
+        export.callers.limits = lambda: (10, 15)
         first, second = await connect(), await connect()
 
         def sleeping(client: Bus, count: int) -> list["asyncio.Future[Any]"]:
@@ -222,7 +222,7 @@ async def test_calls_of_one_connection_and_of_one_user_have_a_limit(address: str
         await until(lambda: len(export.running) == 15)
         with pytest.raises(ServiceError, match=rf"LimitsExceeded: 15 calls of user {os.getuid()} are under way"):
             await readonly(second)
-        export.callers.max_requests, export.callers.max_user_requests = 11, 17
+        export.callers.limits = lambda: (11, 17)
         assert not await readonly(first)
         for one in pending:
             one.cancel()
@@ -231,7 +231,7 @@ async def test_calls_of_one_connection_and_of_one_user_have_a_limit(address: str
 async def test_the_daemon_s_own_user_is_limited_by_connection_alone(address: str) -> None:
     async with served(address) as (_, export, _, connect):
         export.callers.access.trusts = lambda peer: True  # type: ignore[method-assign]
-        export.callers.max_user_requests = 0
+        export.callers.limits = lambda: (500, 0)
         assert not await readonly(await connect())
 
 
