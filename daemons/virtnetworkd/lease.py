@@ -6,6 +6,8 @@ import logging
 import os
 import pwd
 import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
@@ -44,6 +46,9 @@ QUOTA = 16
 MAX_QUEUES = 16
 NO_VNET_HDR = 1
 SETTLE_SECONDS = 0.005
+FORMAT = 1
+"""Of the record of what is on loan."""
+
 ACTION = "org.splitvirt.network-port.take"
 
 
@@ -160,7 +165,7 @@ class Leases(NetworkPorts):
         taker, uuid = lease.taker, lease.held.uuid
         caller = current_caller()
         if caller is not None:
-            caller.on_close(lambda: self._gone(uuid) if lease.taker is taker else None)
+            self._end_with(caller, lease)
         if taker.pid and taker.pid != os.getpid():
             lease.process = Held.open(taker.pid, taker.start_time or None)
             if lease.process is None:
@@ -168,6 +173,24 @@ class Leases(NetworkPorts):
                 raise OperationInvalid(f"process {taker.pid} has ended", domain=VIR_FROM_NETWORK)
             lease.process.on_end(lambda: self._gone(uuid))
         self._watch(lease.held.network)
+
+    def _end_with(self, caller: Caller, lease: Lease) -> None:
+        taker = lease.taker  # who has handed it over may go
+        caller.on_close(lambda: self._gone(lease.held.uuid) if lease.taker is taker else None)
+
+    async def joined(self, find: Callable[[str], Awaitable[Caller]]) -> None:
+        """Watch the connections of those who took ports of an earlier daemon; some may have left the bus meanwhile."""
+        for lease in list(self.lent.values()):
+            taker = lease.taker
+            if taker.bus_name:
+                try:
+                    caller = await find(taker.bus_name)
+                except VirtError:
+                    caller = None
+                if caller and (caller.identity.pid, caller.identity.start_time) == (taker.pid, taker.start_time):
+                    self._end_with(caller, lease)
+                elif self.lent.get(lease.held.uuid) is lease and lease.taker is taker:
+                    self._gone(lease.held.uuid)
 
     async def release(self, uuid: str) -> None:
         lease = self.lent.get(parsed(uuid))
@@ -259,17 +282,14 @@ class Leases(NetworkPorts):
 
     def _save(self) -> None:
         if self.lent:
-            write_volatile(self.path, json.dumps([lease.record() for lease in self.lent.values()]))
+            lent = [lease.record() for lease in self.lent.values()]
+            write_volatile(self.path, json.dumps({"format": FORMAT, "lent": lent}))
         else:
             remove_durable(self.path)
 
     def open(self) -> None:
         """Take up the loans of an earlier daemon: whose taker lives goes on, the others' ports come back."""
-        try:
-            records = json.loads(self.path.read_text())
-        except (OSError, ValueError):
-            return
-        for record in records:
+        for record in self._records():
             try:
                 self._take_up(record)
             except (VirtError, OSError, KeyError, TypeError, ValueError) as error:
@@ -277,6 +297,22 @@ class Leases(NetworkPorts):
         for net in self.driver.registry:
             self._guard(net)
         self._save()
+
+    def _records(self) -> list[dict[str, Any]]:
+        """What an earlier daemon wrote; of a form that is not known here, it is put aside."""
+        try:
+            kept = json.loads(self.path.read_text())
+            if kept["format"] != FORMAT:
+                raise ValueError("it is of a form that this version does not know")
+            return list(kept["lent"])
+        except FileNotFoundError:
+            return []
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            aside = self.path.with_suffix(".unread")
+            log.error("the ports on loan in %s are not taken up, it is now %s: %s", self.path, aside, error)
+            with suppress(OSError):
+                self.path.rename(aside)
+            return []
 
     def _take_up(self, record: dict[str, Any]) -> None:
         net = self.driver.registry.by_name(record["network"])

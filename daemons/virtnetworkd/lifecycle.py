@@ -80,6 +80,8 @@ class LivingNetwork(api.Network):
     async def start(self, net: Network) -> None:
         """Bring a running form up, all or nothing, and tell of it. Raises VirtError."""
         if net.mode in ROUTED:
+        if self.name in self.driver.status.unknown:
+            raise invalid(f"network '{self.name}' may be active: its record is of a form that is not known here")
             subnet.check_collision(self.driver.link, net, self.driver.bridge_owners())
         else:
             pool.fill(net)

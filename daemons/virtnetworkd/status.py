@@ -20,11 +20,13 @@ from splitvirt.xml.networkport import NetworkPort
 log = logging.getLogger(__name__)
 Stage = Literal["starting", "running", "stopping"]
 
+FORMAT = 1
 
 class NetworkStatus(Element, tag="networkstatus"):
     """One running network."""
 
     stage: Stage | None = attr(omit="running")
+    format: int | None = attr(omit=FORMAT)
     classes: Bitmap | None = attr("class_id/@bitmap")
     floor: int = attr("floor/@sum", default=0)
     network: Network = child()
@@ -36,6 +38,8 @@ class StatusFolder:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
+        self.unknown: set[str] = set()
+        """Networks that may run, with records of a form that is not known here."""
     def open(self) -> None:
         """Make the folder where it is missing."""
         make_private(self.folder, 0o755)
@@ -56,10 +60,15 @@ class StatusFolder:
         remove_durable(self.folder / f"{name}.xml")
 
     def load(self) -> Iterator[NetworkStatus]:
-        """Every record; one that cannot be read is logged and removed, for nothing can be done with it."""
+        """Every record. A broken one is logged and removed; one of an unknown form stays, and its network is `unknown`."""
         for path in sorted(self.folder.glob("*.xml")):
             try:
-                yield NetworkStatus.from_xml(path.read_text(), source=f"({path.name})")
+                status = NetworkStatus.from_xml(path.read_text(), source=f"({path.name})")
+                if status.format in (None, FORMAT):
+                    yield status
+                else:
+                    log.error("the state of a network in %s is of a form that this version does not know", path)
+                    self.unknown.add(path.stem)
             except (OSError, UnicodeDecodeError, VirtError) as error:
                 log.error("cannot read the state of a network from %s: %s", path, error)
                 remove_durable(path)

@@ -199,8 +199,9 @@ class QemuDriver(Starting, HostCalls, Listing):
 
     def _sweep(self) -> None:
         """Clear away folders of runs that ended unseen. Below a root of our own alone: elsewhere others have theirs."""
-        if self.layout.root is not None:
-            used = {guest.places.folder.name for guest in self.guests.active()}
+        used = {guest.places.folder.name for guest in self.guests.active()}
+        unread = len(list(self.places.state.glob("*.status"))) > len(used)
+        if self.layout.root is not None and not unread:
             for folder in self.places.lib.glob("domain-*"):
                 if folder.name not in used:
                     shutil.rmtree(folder, ignore_errors=True)

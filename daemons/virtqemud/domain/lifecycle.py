@@ -40,6 +40,9 @@ class Lifecycle(Ending):
     async def start(self, config: DomainXML, flags: int) -> None:
         """Start it from a configuration; the caller has the turn to change it."""
         live = await self.driver.ready(config.copy(), flags)
+        if self.places.status.exists():
+            words = f"domain '{self.name}' may be running: its record {self.places.status} is not to be understood"
+            raise OperationInvalid(words, domain=QEMU)
         self.driver.number(self.whole)
         live.id = self.id
         self.live = live

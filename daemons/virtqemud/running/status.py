@@ -43,14 +43,14 @@ class Status:
 
 
 def load_all(folder: Path) -> Iterator[tuple[Path, Status]]:
-    """Every record in a folder; one that cannot be read is logged and left."""
+    """Every record in a folder. One that is not to be understood is logged and left: its guest may be running."""
     if not folder.is_dir():
         return
     for path in sorted(folder.glob("*.status")):
         try:
             kept: dict[str, Any] = json.loads(path.read_text())
             if kept.pop("format") != FORMAT:
-                raise ValueError("it was written by another version")
+                raise ValueError("it is of a form that this version does not know")
             yield path, Status(**{**kept, "helpers": [(pid, started) for pid, started in kept["helpers"]]})
         except (OSError, ValueError, TypeError, KeyError) as error:
             log.error("cannot use the status record %s: %s", path, error)

@@ -20,12 +20,13 @@ NET = """<network><name>n1</name><forward mode='nat'/><bridge name='br-p' stp='o
 <ip address='192.168.150.1' prefix='24'><dhcp><range start='192.168.150.10' end='192.168.150.99'/></dhcp></ip>
 </network>"""
 TAKER = """
-import asyncio, os, sys
+import asyncio, os, signal, sys
 from dbus_fast import Message
 from dbus_fast.aio import MessageBus
 
 async def main():
     bus = await MessageBus(bus_address=sys.argv[1], negotiate_unix_fd=True).connect()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, bus.disconnect)
     for _ in range(int(sys.argv[2])):
         reply = await bus.call(Message(destination="org.splitvirt.virtnetworkd", path="/org/libvirt/Network",
             interface="org.splitvirt.NetworkPort1", member="Take", signature="ssuu", body=["n1", "", 1, 1]))
@@ -158,6 +159,49 @@ async def test_ports_outlive_the_daemon_and_not_their_taker(served: Daemon, bus:
         served.start()
         assert await call(bus, "List") == []
         assert taps() == []
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("meanwhile", [False, True])
+async def test_a_port_ends_with_its_connection_also_after_a_restart(served: Daemon, bus: str, meanwhile: bool) -> None:
+    await started(bus)
+    leaving, staying = taker(bus), taker(bus)
+    try:
+        _, gone, _ = await asyncio.to_thread(said, leaving)
+        _, uuid, device = await asyncio.to_thread(said, staying)
+        served.stop(signal.SIGKILL)
+        if meanwhile:
+            leaving.send_signal(signal.SIGUSR1)
+        served.start()
+        if not meanwhile:
+            assert {row[1] for row in await call(bus, "List")} == {uuid, gone}
+            leaving.send_signal(signal.SIGUSR1)
+        deadline = time.monotonic() + 10
+        while [row[1] for row in await call(bus, "List")] != [uuid]:
+            assert time.monotonic() < deadline
+        assert leaving.poll() is None, "it was to leave the bus and live"
+        assert taps() == [device]
+    finally:
+        for process in (leaving, staying):
+            process.kill()
+            process.communicate()
+
+
+async def test_what_is_on_loan_in_a_form_of_later_is_put_aside(served: Daemon, bus: str, root: Path) -> None:
+    await started(bus)
+    process = taker(bus)
+    try:
+        await asyncio.to_thread(said, process)
+        served.stop(signal.SIGKILL)
+        (kept,) = root.rglob("lent.json")
+        later = kept.read_text().replace('"format": 1', '"format": 99')
+        kept.write_text(later)
+        served.start()
+        assert await call(bus, "List") == []
+        assert len(taps()) == 1, "it was cut off"
+        assert kept.with_suffix(".unread").read_text() == later
     finally:
         process.kill()
         process.communicate()

@@ -136,6 +136,28 @@ async def test_a_restart_finds_networks_servers_and_ports(box: Space, root: Path
     await driver.close()
 
 
+async def test_a_network_recorded_in_a_form_of_later_is_let_be(box: Space, root: Path) -> None:
+    first = await opened(root)
+    net = await first.define(NET)
+    await net.create()
+    await first.close()
+    (record,) = (root / "run").rglob("network/n1.xml")
+    later = record.read_text().replace("<networkstatus", "<networkstatus format='99'")
+    record.write_text(later)
+    second = await opened(root)
+    again = await second.network_by_name("n1")
+    assert not again.active
+    with pytest.raises(VirtError, match="may be active: its record is of a form"):
+        await again.create()
+    await second.close()
+    assert record.read_text() == later
+    assert bridges() == ["br-a"]
+    record.write_text(later.replace(" format='99'", ""))
+    third = await opened(root)
+    await check_whole(third, await third.network_by_name("n1"), box)
+    await third.close()
+
+
 async def test_a_server_that_had_not_yet_told_its_pid_is_found(box: Space, root: Path) -> None:
     driver = await opened(root)
     await driver.define(NET)

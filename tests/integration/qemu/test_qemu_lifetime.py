@@ -15,6 +15,7 @@ from support.qemu import PAUSED, Heard, alive, gone, needs_qemu, qemus, tiny
 
 import splitvirt
 from splitvirt.api import constants as c
+from splitvirt.api.errors import OperationInvalid
 
 pytestmark = needs_qemu
 
@@ -114,6 +115,30 @@ async def test_a_kept_guest_runs_on_after_close_and_is_adopted_in_the_same_proce
     async with splitvirt.embed(tmp_path, lifetime="keep") as hv:
         vm = await hv.domain_by_name("tiny")
         assert vm.persistent
+        assert vm.process.pid == pid
+        await vm.destroy()
+    assert gone(pid)
+
+
+@pytest.mark.parametrize("later", [{"format": 99}, {"what_later_versions_know": 1}])
+async def test_a_guest_recorded_in_a_form_of_later_is_let_be(tmp_path: Path, later: dict[str, int]) -> None:
+    async with splitvirt.embed(tmp_path, lifetime="keep") as hv:
+        vm = await hv.define(tiny())
+        await vm.create(PAUSED)
+        pid = vm.process.pid
+    (record,) = (tmp_path / "run/libvirt/qemu").glob("*.status")
+    kept = record.read_text()
+    record.write_text(json.dumps({**json.loads(kept), **later}))
+    async with splitvirt.embed(tmp_path, lifetime="keep") as hv:
+        vm = await hv.domain_by_name("tiny")
+        assert not await vm.is_active()
+        with pytest.raises(OperationInvalid, match=r"domain 'tiny' may be running: its record .*tiny\.status"):
+            await vm.create(PAUSED)
+    assert alive(pid)
+    assert json.loads(record.read_text()) == {**json.loads(kept), **later}
+    record.write_text(kept)
+    async with splitvirt.embed(tmp_path, lifetime="keep") as hv:
+        vm = await hv.domain_by_name("tiny")
         assert vm.process.pid == pid
         await vm.destroy()
     assert gone(pid)
