@@ -1,7 +1,8 @@
 """What is known of running networks and their ports between two lives of the daemon: files under run/libvirt/network.
 
-They are libvirt's own (`networkstatus`), with one attribute more: a network whose start or stop is under way says so,
-and is cleared away by the next daemon if this one dies in between.
+They are libvirt's own (`networkstatus`), with two attributes more: a network whose start or stop is under way says so,
+and is cleared away by the next daemon if this one dies in between; a form that earlier versions must not read has a
+number.
 """
 
 import logging
@@ -19,14 +20,14 @@ from splitvirt.xml.networkport import NetworkPort
 
 log = logging.getLogger(__name__)
 Stage = Literal["starting", "running", "stopping"]
-
 FORMAT = 1
+
 
 class NetworkStatus(Element, tag="networkstatus"):
     """One running network."""
 
-    stage: Stage | None = attr(omit="running")
     format: int | None = attr(omit=FORMAT)
+    stage: Stage | None = attr(omit="running")
     classes: Bitmap | None = attr("class_id/@bitmap")
     floor: int = attr("floor/@sum", default=0)
     network: Network = child()
@@ -37,9 +38,9 @@ class StatusFolder:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-
         self.unknown: set[str] = set()
         """Networks that may run, with records of a form that is not known here."""
+
     def open(self) -> None:
         """Make the folder where it is missing."""
         make_private(self.folder, 0o755)
@@ -60,7 +61,7 @@ class StatusFolder:
         remove_durable(self.folder / f"{name}.xml")
 
     def load(self) -> Iterator[NetworkStatus]:
-        """Every record. A broken one is logged and removed; one of an unknown form stays, and its network is `unknown`."""
+        """Every record. A broken one is logged and removed; one of an unknown form stays: its network is `unknown`."""
         for path in sorted(self.folder.glob("*.xml")):
             try:
                 status = NetworkStatus.from_xml(path.read_text(), source=f"({path.name})")
