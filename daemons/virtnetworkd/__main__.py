@@ -11,8 +11,8 @@ from splitvirt.daemon.main import main as run
 from splitvirt.host.paths import Layout
 
 
-async def open_driver(layout: Layout, config: Config) -> Driver:
-    """The driver."""
+async def open_driver(layout: Layout, config: Config, bus: str) -> Driver:
+    """The driver. It has no neighbours."""
     from virtnetworkd.driver import NetworkDriver
 
     driver = NetworkDriver(layout, config)

@@ -12,11 +12,11 @@ from splitvirt.daemon.neighbour import network_daemon
 from splitvirt.host.paths import Layout
 
 
-async def open_driver(layout: Layout, config: Config) -> Driver:
+async def open_driver(layout: Layout, config: Config, bus: str) -> Driver:
     """The driver, with the neighbours that its guests use."""
     from .driver import QemuDriver
 
-    networks = network_daemon(layout.socket("virtnetworkd"), layout.mode)
+    networks = network_daemon(layout.socket("virtnetworkd"), layout.mode, bus)
     driver = QemuDriver(layout, config, networks=networks)
     await driver.open()
     return driver

@@ -96,7 +96,7 @@ class Daemon:
             self._listeners = sockets.make(self.layout, self.service.name, self.config, self.options.listen, stored)
         sockets.store(self._listeners, stored, self.notifier)
         stack.callback(self._put_away)
-        self.driver = await self.service.open(self.layout, self.config)
+        self.driver = await self.service.open(self.layout, self.config, self.on_bus.neighbourhood)
         stack.push_async_callback(self.driver.close)
         self.driver.events.subscribe(tell)
         await self._open_servers(stack)
@@ -186,8 +186,11 @@ class Daemon:
     def _unfinished(self) -> bool:
         now = time.monotonic()
         peers = (peer for server in self.servers.values() for peer in server.peers.values())
-        return bool(self.on_bus.running) or any(
-            peer.in_flight or now - peer.channel.last_read < QUIET for peer in peers
+        waiting = any(server.door.waiting for server in self.servers.values())
+        return (
+            waiting
+            or bool(self.on_bus.running)
+            or any(peer.in_flight or now - peer.channel.last_read < QUIET for peer in peers)
         )
 
     # -- idling ----------------------------------------------------------------------------------------------------
@@ -295,7 +298,9 @@ class Daemon:
     def _opens(self, caller: Identity, readonly: bool) -> bool:
         """Whether the mode and group of our socket let a caller in: the same for who calls over D-Bus."""
         try:
-            found = self.layout.socket(self.service.name, "ro" if readonly else "").stat()
+            kind = "ro" if readonly else "rw"
+            made = (one.path for one in self._listeners if one.kind == kind and one.path)
+            found = next(made, self.layout.socket(self.service.name, "ro" if readonly else "")).stat()
         except OSError:
             return caller.uid == 0
         if caller.uid in (0, found.st_uid):

@@ -39,15 +39,16 @@ class Driver(Protocol):
         ...
 
 
-Open = Callable[[Layout, Config], Awaitable[Driver]]
+Open = Callable[[Layout, Config, str], Awaitable[Driver]]
 
 
 @dataclass(frozen=True)
 class Service:
     """What one daemon adds to what they have in common.
 
-    `open` makes its driver. `bus_path` is where its objects hang on D-Bus, `uri_scheme` how its URIs start, `driver`
-    what access rules call it (libvirt's connect_driver), `siblings` the daemons whose calls its socket passes on.
+    `open` makes its driver, given the bus on which its neighbours are. `bus_path` is where its objects hang on D-Bus,
+    `uri_scheme` how its URIs start, `driver` what access rules call it (libvirt's connect_driver), `siblings` the
+    daemons whose calls its socket passes on.
     """
 
     name: str

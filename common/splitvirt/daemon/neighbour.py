@@ -43,8 +43,11 @@ class Neighbour:
                 await connection.close()
 
 
-def network_daemon(socket: Path, mode: str) -> Any:
-    """virtnetworkd: its networks over RPC, and as `leases` the ports that it lends, which are on the bus alone."""
+def network_daemon(socket: Path, mode: str, bus: str) -> Any:
+    """virtnetworkd: its networks over RPC, and as `leases` the ports that it lends, which are on the bus alone.
+
+    `bus` is "system", "session" or an address.
+    """
     from splitvirt.api.lease import NetworkPorts
     from splitvirt.api.network import Networks
 
@@ -56,7 +59,6 @@ def network_daemon(socket: Path, mode: str) -> Any:
     async def over_bus() -> Any:
         from splitvirt.dbus.proxy import connect_bus
 
-        bus = "session" if mode == "session" else "system"
         return await connect_bus(NetworkPorts, bus, "org.splitvirt.virtnetworkd", "/org/libvirt/Network")
 
     return Neighbour(Networks, over_rpc, leases=Neighbour(NetworkPorts, over_bus))

@@ -38,6 +38,11 @@ class OnBus:
         return self.daemon.options.bus or ("none" if layout.root else layout.mode)
 
     @property
+    def neighbourhood(self) -> str:
+        """The bus on which sibling daemons are looked for: ours, or that of the mode where we are on none."""
+        return self.daemon.layout.mode if self.which == "none" else self.which
+
+    @property
     def names(self) -> list[str]:
         """Our names; `own_org_libvirt` adds the one that libvirt-dbus's clients ask for."""
         own = [f"org.splitvirt.{self.daemon.service.name}"]

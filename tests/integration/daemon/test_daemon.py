@@ -1,5 +1,6 @@
 """A daemon from start to end, driven by the real virsh and virt-admin, below a root of its own."""
 
+import asyncio
 import contextlib
 import os
 import re
@@ -14,6 +15,13 @@ from pathlib import Path
 
 import pytest
 from support.bus import private_bus
+
+from splitvirt.access.rules import Access
+from splitvirt.api.errors import OperationInvalid
+from splitvirt.api.event import Hub
+from splitvirt.api.lease import LentPort, NetworkPorts
+from splitvirt.dbus.bus import Bus
+from splitvirt.dbus.export import Export
 
 MODULE = "virtqemud"
 XML = "<domain type='qemu'><name>{}</name><memory>1024</memory><os><type arch='x86_64'>hvm</type></os></domain>"
@@ -216,3 +224,34 @@ def test_a_bus_that_comes_again_is_joined_again(tmp_path: Path) -> None:
             wait(lambda: "on the message bus again" in running.log.read_text())
             assert ask(again) == 's "running"\n'
             assert running.end() == 0
+
+
+class NoPortToday(NetworkPorts):
+    """Who plays virtnetworkd on a bus, and has no port to lend."""
+
+    def __init__(self) -> None:
+        self.events = Hub()
+
+    async def take(self, network: str, xml: str = "", queues: int = 1, flags: int = 0) -> LentPort:
+        raise OperationInvalid(f"no port on '{network}' today")
+
+
+@pytest.mark.skipif(shutil.which("qemu-system-x86_64") is None, reason="qemu-system-x86_64 is not installed")
+async def test_ports_are_asked_for_on_the_daemon_s_own_bus(tmp_path: Path) -> None:
+    card = "<devices><interface type='network'><source network='elsewhere'/></interface></devices>"
+    (tmp_path / "one.xml").write_text(XML.format("one").replace("</domain>", f"{card}</domain>"))
+    with private_bus(tmp_path) as address:
+        bus = await Bus.connect(address)
+        export = Export(bus, "/org/libvirt/Network", Access("network"))
+        export.offer(NetworkPorts, NoPortToday())
+        await export.start(lambda: None)
+        await bus.request_name("org.splitvirt.virtnetworkd")
+        with daemon(tmp_path / "root", bus=address) as running:
+            uri = f"qemu:///system?socket={running.socket('sock')}"
+            virsh = await asyncio.create_subprocess_exec(
+                "virsh", "-c", uri, "create", str(tmp_path / "one.xml"), stdout=-1, stderr=-1
+            )
+            _, said = await asyncio.wait_for(virsh.communicate(), 60)
+        bus.close()
+        await bus.closed()
+    assert "no port on 'elsewhere' today" in said.decode()
