@@ -8,7 +8,7 @@ import time
 from splitvirt.api import constants as c
 from splitvirt.api.domain import Domain
 from splitvirt.api.domain_tune import Vcpu, VcpuInfo
-from splitvirt.api.errors import InvalidArg, OperationFailed, OperationUnsupported, Timeout
+from splitvirt.api.errors import ConfigUnsupported, InvalidArg, OperationUnsupported, Timeout
 from splitvirt.api.params import TypedParam
 from splitvirt.host import topology, usage
 from splitvirt.xml.cputune import Vcpu as Vcpu_
@@ -94,7 +94,7 @@ class Processors(DomainBase):
         plugged = [slot for slot in used if str(slot["qom-path"]).startswith("/machine/peripheral/")]
         while have > count:
             if not plugged:
-                raise OperationFailed("failed to find appropriate hotpluggable vcpus to reach the desired target vcpu count", domain=QEMU)  # fmt: skip  # noqa: E501
+                raise ConfigUnsupported("failed to find appropriate hotpluggable vcpus to reach the desired target vcpu count", domain=QEMU)  # fmt: skip  # noqa: E501
             slot = plugged.pop()
             await monitor.execute("device_del", {"id": str(slot["qom-path"]).rpartition("/")[2]})
             have -= slot["vcpus-count"]
