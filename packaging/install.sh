@@ -4,8 +4,9 @@
 #   packaging/install.sh [--python DIR] [--now]     as root; DESTDIR=... stages a package instead
 #
 # --python DIR   a virtual environment with splitvirt[daemons]; /usr/lib/splitvirt becomes a link to it. Without it one
-#                is made there from this checkout. It must not lie below /root or /home, which the units cannot see.
-# --now          enable the sockets and start them
+#                is made beside it from this checkout; the one before stays, for the daemons that run from it. It must not
+#                lie below /root or /home, which the units cannot see.
+# --now          enable the sockets and start them; daemons that run are restarted, which loses no call and no guest
 set -eu
 here=$(cd "$(dirname "$0")/.." && pwd)
 root=${DESTDIR:-}
@@ -25,15 +26,23 @@ put() { # mode, folder, files...
   install -m "$mode" -t "$folder" "$@"
 }
 
+lib=$root/usr/lib/splitvirt
+install -d "$root/usr/lib"
 if [ -n "$python" ]; then
   case $python in /root/*|/home/*) echo "install.sh: $python cannot be seen by the units" >&2; exit 1 ;; esac
-  install -d "$root/usr/lib"
-  rm -f "$root/usr/lib/splitvirt"
-  ln -s "$python" "$root/usr/lib/splitvirt"
-elif [ ! -e "$root/usr/lib/splitvirt" ]; then
-  python3 -m venv "$root/usr/lib/splitvirt"
-  "$root/usr/lib/splitvirt/bin/pip" install --quiet --compile "$here[daemons]"
+else
+  before=$(readlink "$lib" || true)
+  python=splitvirt-$(date -u +%Y%m%d%H%M%S)
+  python3 -m venv "$root/usr/lib/$python"
+  "$root/usr/lib/$python/bin/pip" install --quiet --compile "$here[daemons]"
+  for old in "$lib"-[0-9]*; do
+    case ${old##*/} in "$python"|"$before") ;; *) rm -rf "$old" ;; esac
+  done
 fi
+rm -f "$lib.new"
+ln -s "$python" "$lib.new"
+[ -L "$lib" ] || [ ! -e "$lib" ] || mv "$lib" "$lib-0"
+mv -T "$lib.new" "$lib" # at once: a call may start a daemon at any time
 
 # Members of this group manage guests without a password (policy/polkit/60-splitvirt.rules); Debian's libvirt has it too.
 [ -n "$root" ] || getent group libvirt >/dev/null || groupadd --system libvirt
@@ -69,4 +78,5 @@ if [ -n "$now" ]; then
     systemctl --quiet enable $daemon.service $daemon.socket $daemon-ro.socket $daemon-admin.socket
     systemctl start $daemon.socket $daemon-ro.socket $daemon-admin.socket
   done
+  systemctl try-restart virtnetworkd.service virtqemud.service
 fi

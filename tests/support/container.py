@@ -26,6 +26,15 @@ printf '%s\n' '#!/opt/splitvirt/bin/python' 'import sys' 'from splitvirt.cli.__m
     > /opt/splitvirt/bin/splitvirt
 chmod 755 /opt/splitvirt/bin/splitvirt
 """
+CARD = "<interface type='network'><source network='default'/><model type='virtio'/></interface>"
+DEMO = """<domain type='qemu'>
+  <name>demo</name>
+  <uuid>8e3f4f62-6e34-4a44-9d0f-1d8d3a1d0001</uuid>
+  <memory unit='MiB'>48</memory>
+  <os><type arch='x86_64' machine='pc'>hvm</type></os>
+  <devices><serial type='pty'/></devices>
+</domain>
+"""
 _NEEDED = ("unshare", "nsenter", "systemctl", "busctl", "virsh", "pkcheck", "pgrep")
 
 

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from support.container import Container, container
+from support.container import CARD, DEMO, Container, container
 
 
 @pytest.fixture(scope="session", params=["daemon", "broker"])
@@ -18,14 +18,3 @@ def host(request: pytest.FixtureRequest) -> Iterator[Container]:
             DEMO.replace("demo", "online").replace("0001<", "0002<").replace("<devices>", f"<devices>{CARD}"),
         )
         yield made
-
-
-CARD = "<interface type='network'><source network='default'/><model type='virtio'/></interface>"
-DEMO = """<domain type='qemu'>
-  <name>demo</name>
-  <uuid>8e3f4f62-6e34-4a44-9d0f-1d8d3a1d0001</uuid>
-  <memory unit='MiB'>48</memory>
-  <os><type arch='x86_64' machine='pc'>hvm</type></os>
-  <devices><serial type='pty'/></devices>
-</domain>
-"""

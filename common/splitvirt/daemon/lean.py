@@ -4,9 +4,13 @@ Python's library loads what it can, needed or not: asyncio ssl (1.3-2.7 MiB for 
 alone), hashlib OpenSSL (1.5 MiB, and Python has the same digests built in), shutil the compressors of archives. Other
 modules it loads for a function that is rarely called (`LATE`). And nothing that is loaded is garbage: the collector is
 off until the daemon serves.
+
+What is loaded later is of the version that was started: an upgrade puts a new environment beside the old one and a link
+to the new one, so the way here must not lead over that link any more.
 """
 
 import gc
+import os
 import sys
 from _thread import allocate_lock
 from importlib import import_module
@@ -38,7 +42,16 @@ def postpone(name: str) -> None:
     sys.modules.setdefault(name, Late(name))
 
 
+def settle() -> None:
+    """Look for modules where they lie now, past every link."""
+    sys.path[:] = map(os.path.realpath, sys.path)
+    for name in list(sys.modules):
+        if name.startswith(("splitvirt", "virt")) and hasattr(sys.modules[name], "__path__"):
+            sys.modules[name].__path__ = [os.path.realpath(path) for path in sys.modules[name].__path__]
+
+
 if "asyncio" not in sys.modules:
+    settle()
     modules: dict[str, Any] = sys.modules
     for absent in ABSENT:
         modules.setdefault(absent, None)  # makes its import fail, which those who load it expect
