@@ -25,6 +25,7 @@ from splitvirt.api.errors import (
 )
 from splitvirt.api.event import Hub
 from splitvirt.host.paths import Layout
+from splitvirt.host.pidfd import boot_id
 from splitvirt.host.process import Launcher, Lifetime
 from splitvirt.store.files import sweep_temporary
 from splitvirt.store.folder import ConfigFolder
@@ -36,7 +37,6 @@ from .flags import START_FLAGS, only
 from .hostcalls import HostCalls
 from .listing import Listing
 from .places import Places
-from .running.status import boot_id
 from .starting import Starting
 
 if TYPE_CHECKING:

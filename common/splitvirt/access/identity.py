@@ -4,8 +4,9 @@ import os
 import socket
 import struct
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import cached_property
+
+from splitvirt.host.value import value
 
 
 def start_time(pid: int) -> int:
@@ -17,7 +18,7 @@ def start_time(pid: int) -> int:
         return 0
 
 
-@dataclass(frozen=True)
+@value
 class Identity:
     """A caller: user, group, process, and on D-Bus the unique name of its connection.
 

@@ -52,7 +52,6 @@ class Call:
     daemon has hundreds of calls, and most are never made.
     """
 
-    doc: str
     params: list[Field]
     result: Wire | None
     finds: bool
@@ -83,16 +82,22 @@ class Call:
         self._travel()
         return self.__dict__[name]
 
+    @property
+    def doc(self) -> str:
+        """What it does, in words."""
+        return inspect.getdoc(self._method) or ""
+
     def _read(self) -> None:
         """Take in the method's signature."""
-        self.doc = inspect.getdoc(self._method) or ""
         hints = get_type_hints(self._method, include_extras=True)
         returns = hints.pop("return")
         own = [("self", wire(self.on))] if self.on_object else []
         self.params = own + [(param, wire(hint)) for param, hint in hints.items() if hint is not Stream]
         self.result = None if returns is type(None) else wire(returns)
-        found = inspect.signature(self._method).parameters.values()
-        self.defaults = {p.name: p.default for p in found if p.default is not p.empty}
+        own_names = self._method.__code__.co_varnames[: self._method.__code__.co_argcount]
+        given = self._method.__defaults__ or ()
+        self.defaults = dict(zip(own_names[len(own_names) - len(given) :], given, strict=True))
+        self.defaults |= self._method.__kwdefaults__ or {}
 
     def _travel(self) -> None:
         """Work out what goes over the wire, and what must be allowed."""

@@ -1,9 +1,9 @@
 """The one road from any front end to a driver: find the object, check access, make the call, filter its list."""
 
 import contextvars
-import inspect
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from types import CoroutineType
 from typing import Any, Protocol
 
 from .call import Call
@@ -59,7 +59,7 @@ class Closers:
         except Exception:
             log.exception("letting go of what a caller held failed")
             return
-        if inspect.iscoroutine(made):
+        if isinstance(made, CoroutineType):
             self._keep(made)
 
 

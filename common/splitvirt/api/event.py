@@ -31,7 +31,7 @@ class Event:
     """
 
     def __init__(self, method: Any, **spec: Any) -> None:
-        self.method, self.doc = method, inspect.getdoc(method) or ""
+        self.method = method
         self.rpc: int = spec["rpc"]
         self.id: int = spec["id"]
         self.older: int = spec["older"]
@@ -64,6 +64,11 @@ class Event:
     def family(self) -> str:
         """Whose numbering `id` belongs to."""
         return self.on.KIND if issubclass(self.on, Object) else "connect"
+
+    @property
+    def doc(self) -> str:
+        """What it means, in words."""
+        return inspect.getdoc(self.method) or ""
 
     @functools.cached_property
     def fields(self) -> list[Field]:

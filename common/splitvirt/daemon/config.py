@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from splitvirt.host.value import value
 
 Value = str | int | list[str]
 
@@ -13,14 +14,11 @@ class ConfigError(ValueError):
     """A file that cannot be read: the message starts with file and line."""
 
 
-_TOKEN = re.compile(
-    r"""(?P<space>(?:[ \t\r]|\#[^\n]*)+)|(?P<line>\n)|(?P<name>[A-Za-z_][\w.-]*)|(?P<number>-?\d+)
-    |"{3}(?P<long>.*?)"{3}|"(?P<double>[^"\n]*)"|'(?P<single>[^'\n]*)'|(?P<mark>[=\[\],])""",
-    re.VERBOSE | re.DOTALL,
-)
+_TOKEN = r"""(?P<space>(?:[ \t\r]|\#[^\n]*)+)|(?P<line>\n)|(?P<name>[A-Za-z_][\w.-]*)|(?P<number>-?\d+)
+    |"{3}(?P<long>.*?)"{3}|"(?P<double>[^"\n]*)"|'(?P<single>[^'\n]*)'|(?P<mark>[=\[\],])"""
 
 
-@dataclass(frozen=True)
+@value
 class Key:
     """One key: its kind by its default (bool, int, str or list), what it means, and what else is allowed.
 
@@ -66,7 +64,7 @@ def octal(value: Value) -> str:
     return "" if isinstance(value, str) and re.fullmatch("0?[0-7]{3}", value) else 'must be a mode such as "0770"'
 
 
-@dataclass(frozen=True)
+@value
 class Setting:
     """A key as it stands in a file."""
 
@@ -81,16 +79,16 @@ def read(text: str, file: str = "configuration") -> list[Setting]:
     return list(_Reader(text, file).settings())
 
 
-@dataclass
 class Config(Mapping[str, Value]):
     """The keys of one or more files over their defaults. `config["name"]`, or by kind: text, number, flag, texts."""
 
-    known: Keys
-    given: dict[str, Setting] = field(default_factory=dict)
-    warnings: list[str] = field(default_factory=list)
-    """Each with file and line: unknown keys and keys without effect."""
-    errors: list[str] = field(default_factory=list)
-    """Each with file and line: values that are refused."""
+    def __init__(self, known: Keys) -> None:
+        self.known = known
+        self.given: dict[str, Setting] = {}
+        self.warnings: list[str] = []
+        """Each with file and line: unknown keys and keys without effect."""
+        self.errors: list[str] = []
+        """Each with file and line: values that are refused."""
 
     @classmethod
     def load(cls, keys: Keys, files: Iterable[tuple[Path, Keys]]) -> "Config":
@@ -178,9 +176,9 @@ class _Reader:
         self.kind, self.value = "", ""
 
     def _tokens(self) -> Iterator[tuple[str, str]]:
-        at = 0
+        at, token = 0, re.compile(_TOKEN, re.VERBOSE | re.DOTALL)
         while at < len(self.text):
-            match = _TOKEN.match(self.text, at)
+            match = token.match(self.text, at)
             if match is None:
                 raise self._error(f"unexpected {self.text[at : at + 20].splitlines()[0]!r}")
             kind = match.lastgroup or ""

@@ -3,8 +3,6 @@
 Each daemon reads `<daemon>.conf` (the keys in DAEMON) and its driver's own file (`qemu.conf`, `network.conf`).
 """
 
-from dataclasses import replace
-
 from .config import Key, octal, one_of, within
 
 _AUTH = one_of("none", "polkit")
@@ -177,7 +175,7 @@ max_files max_threads_per_process max_core mac_filter lock_manager max_queued ke
 migration_address migration_host migration_port_min migration_port_max log_timestamp stdio_handler gluster_debug_level
 virtiofsd_debug namespaces swtpm_user swtpm_group capability_filters deprecation_behavior sched_core user group
 """
-QEMU |= {name: replace(QEMU[name], inert=_NOT_YET) for name in _UNUSED.split()}
+QEMU |= {name: Key(**vars(QEMU[name]) | {"inert": _NOT_YET}) for name in _UNUSED.split()}
 
 NETWORK = {
     "firewall_backend": Key("nftables", one_of("nftables")),

@@ -8,13 +8,14 @@ Whatever comes later waits in sockets and queues that systemd and the bus hold f
 import asyncio
 import contextlib
 import fcntl
+import functools
 import gc
 import logging
 import os
 import signal
 import stat
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ from splitvirt.access.identity import Identity
 from splitvirt.access.rules import Access
 from splitvirt.api.admin import Admin
 from splitvirt.api.errors import SystemError_
-from splitvirt.daemon import sockets
+from splitvirt.daemon import signals, sockets
 from splitvirt.daemon.admin import Administration
 from splitvirt.daemon.config import Config
 from splitvirt.daemon.log import Log
@@ -90,7 +91,7 @@ class Daemon:
 
     async def _open(self, stack: contextlib.AsyncExitStack) -> None:
         self._listeners, stored = sockets.adopt(passed_fds(), self.service.name)
-        self._signals()
+        stack.push(self._signals())
         self.keep(self.notifier.watchdog())
         if not self._listeners:
             self._listeners = sockets.make(self.layout, self.service.name, self.config, self.options.listen, stored)
@@ -229,11 +230,11 @@ class Daemon:
 
     # -- signals and configuration ---------------------------------------------------------------------------------
 
-    def _signals(self) -> None:
-        loop = asyncio.get_running_loop()
+    def _signals(self) -> contextlib.ExitStack:
+        then: dict[int, Callable[[], None]] = {signal.SIGHUP: self.reload}
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.end, f"got {number.name}")
-        loop.add_signal_handler(signal.SIGHUP, self.reload)
+            then[number] = functools.partial(self.end, f"got {number.name}")
+        return signals.catch(then)
 
     def reload(self) -> None:
         """Read the configuration again: take in what can change at run time, and say what cannot."""

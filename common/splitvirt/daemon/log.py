@@ -10,10 +10,10 @@ import os
 import socket
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from splitvirt.api.errors import InvalidArg
+from splitvirt.host.value import value
 
 FIELDS = (
     "domain", "uuid", "network", "port", "client", "user", "call", "pool", "volume", "device", "job", "interface",
@@ -27,7 +27,7 @@ _JOURNAL = "/run/systemd/journal/socket"
 Context = Callable[[], dict[str, str]]
 
 
-@dataclass(frozen=True)
+@value
 class Filter:
     """`level:match`: records of loggers whose name contains `match` are kept from that level on."""
 
@@ -38,7 +38,7 @@ class Filter:
         return f"{self.level}:{self.match}"
 
 
-@dataclass(frozen=True)
+@value
 class Output:
     """`level:kind[:target]`: where records of that level and above go."""
 
@@ -146,8 +146,8 @@ class Log:
             threshold = self._thresholds[record.name] = _LEVELS[match]
         if record.levelno < threshold:
             return False
-        for field, value in self.context().items():
-            record.__dict__.setdefault(field, value)
+        for field, about in self.context().items():
+            record.__dict__.setdefault(field, about)
         return True
 
     def close(self) -> None:

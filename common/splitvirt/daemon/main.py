@@ -1,18 +1,21 @@
 """What every daemon's `main` does: arguments, configuration, log, then `Daemon.run` to the end."""
 
+from __future__ import annotations
+
 import argparse
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from splitvirt.api.errors import InvalidArg, VirtError
 from splitvirt.daemon.config import Config
 from splitvirt.daemon.keys import DAEMON, FILES
 from splitvirt.host.paths import Layout, check_own
+from splitvirt.host.value import value
 
 if TYPE_CHECKING:
     from splitvirt.api.event import Hub
@@ -23,7 +26,7 @@ VERSION = "0.1.0"
 class Driver(Protocol):
     """What a daemon needs of its driver, beside the calls of its contract."""
 
-    events: "Hub"
+    events: Hub
 
     @property
     def busy(self) -> bool:
@@ -42,7 +45,7 @@ class Driver(Protocol):
 Open = Callable[[Layout, Config, str], Awaitable[Driver]]
 
 
-@dataclass(frozen=True)
+@value
 class Service:
     """What one daemon adds to what they have in common.
 
@@ -60,7 +63,7 @@ class Service:
     siblings: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@value
 class Options:
     """The command line."""
 
@@ -73,6 +76,23 @@ class Options:
     check_config: bool
 
 
+SWITCHES = {
+    "--verbose": "log debug messages to standard error as well",
+    "--check-config": "say what is wrong with the configuration, and end",
+}
+TAKING: dict[str, tuple[str, Any, str]] = {
+    "--root": ("DIR", None, "keep everything (etc, run, lib, log, cache) below this directory"),
+    "--config": ("FILE", None, "read this in place of {name}.conf"),
+    "--timeout": ("SECONDS", 0, "leave after so long without clients or work"),
+    "--listen": ("PATH", None, "where to make the read-write socket (not with systemd's sockets)"),
+    "--bus": (
+        "BUS", "", "offer the objects on D-Bus: system, session, none or an address (default: the bus of the mode, "
+        "where there is one; none with --root)",
+    ),
+}  # fmt: skip
+"""Options with a value: how the value is called and read (READERS), the default, and what it is for."""
+
+
 def parser(service: Service) -> argparse.ArgumentParser:
     """The command line of every daemon; man pages and completion are made from it as well."""
     made = argparse.ArgumentParser(
@@ -80,19 +100,34 @@ def parser(service: Service) -> argparse.ArgumentParser:
         description=f"Serves libvirt's {service.driver} driver over libvirt's RPC and D-Bus.",
         epilog=f"Signals: SIGTERM finishes what was accepted and ends; SIGHUP reads {service.name}.conf again.",
     )
-    add = made.add_argument
-    add("--root", type=Path, metavar="DIR", help="keep everything (etc, run, lib, log, cache) below this directory")
-    add("--config", type=Path, metavar="FILE", help=f"read this in place of {service.name}.conf")
-    add("--timeout", type=_seconds, metavar="SECONDS", default=0, help="leave after so long without clients or work")
-    add("--listen", metavar="PATH", help="where to make the read-write socket (not with systemd's sockets)")
-    add(
-        "--bus", metavar="BUS", default="", help="offer the objects on D-Bus: system, session, none or an address "
-        "(default: the bus of the mode, where there is one; none with --root)",
-    )  # fmt: skip
-    add("--verbose", action="store_true", help="log debug messages to standard error as well")
-    add("--check-config", action="store_true", help="say what is wrong with the configuration, and end")
-    add("--version", action="version", version=f"{service.name} (splitvirt) {VERSION}")
+    for option, (metavar, default, text) in TAKING.items():
+        read, text = READERS.get(metavar, str), text.format(name=service.name)
+        made.add_argument(option, type=read, metavar=metavar, default=default, help=text)
+    for option, text in SWITCHES.items():
+        made.add_argument(option, action="store_true", help=text)
+    made.add_argument("--version", action="version", version=f"{service.name} (splitvirt) {VERSION}")
     return made
+
+
+def options_of(service: Service, words: Sequence[str]) -> Options:
+    """Read the command line. argparse (5 ms) is loaded for what is not as plain as a unit's: it knows what is wrong."""
+    found = {_field(option): default for option, (_, default, _) in TAKING.items()} | dict.fromkeys(
+        map(_field, SWITCHES), False
+    )
+    rest = iter(words)
+    for word in rest:
+        given = next(rest, "-") if word in TAKING else ""
+        if word in SWITCHES:
+            found[_field(word)] = True
+        elif word not in TAKING or given.startswith("-") or (word == "--timeout" and not given.isdigit()):
+            return Options(**vars(parser(service).parse_args(words)))
+        else:
+            found[_field(word)] = READERS.get(TAKING[word][0], str)(given)
+    return Options(**found)
+
+
+def _field(option: str) -> str:
+    return option[2:].replace("-", "_")
 
 
 def _seconds(text: str) -> int:
@@ -101,9 +136,12 @@ def _seconds(text: str) -> int:
     return int(text)
 
 
+READERS: dict[str, Callable[[str], Any]] = {"DIR": Path, "FILE": Path, "SECONDS": _seconds}
+
+
 def main(service: Service, argv: Sequence[str] | None = None) -> int:
     """Run a daemon to its end; the exit status: 0, 1 for what went wrong, 2 for the command line, 6 for the config."""
-    options = Options(**{k: v for k, v in vars(parser(service).parse_args(argv)).items() if k != "version"})
+    options = options_of(service, sys.argv[1:] if argv is None else argv)
     layout = (
         Layout.under(options.root, "system" if os.geteuid() == 0 else "session") if options.root else Layout.for_user()
     )
@@ -117,6 +155,7 @@ def main(service: Service, argv: Sequence[str] | None = None) -> int:
             print(f"{service.name}: {line}", file=sys.stderr)
         return 6
     os.umask(0o022)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until the daemon catches it: asyncio's own handler is not wanted
     try:
         if options.root is not None and options.root.exists():
             check_own(options.root)

@@ -7,13 +7,13 @@ crash there, with the callers that wait in them.
 import errno
 import os
 import socket
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from splitvirt.access.identity import Identity
 from splitvirt.daemon.config import Config
 from splitvirt.host.paths import Layout
+from splitvirt.host.value import value
 from splitvirt.rpc.listener import PATH_MAX, bind
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ STORED = "own-"
 """What the name of a socket of our own in the fd store starts with; its kind follows."""
 
 
-@dataclass(frozen=True)
+@value
 class Listening:
     """A socket that clients connect to. `path` is set when this process made it and must remove it."""
 

@@ -2,9 +2,10 @@
 
 import contextlib
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+from splitvirt.host.value import value
 
 Mode = Literal["system", "session", "embed"]
 
@@ -12,7 +13,7 @@ SOCKET_PATH_MAX = 107
 """Bytes of a UNIX socket's path (`sun_path` less its final NUL): unix(7)."""
 
 
-@dataclass(frozen=True)
+@value
 class Layout:
     """Five directories, each already libvirt's own (`.../libvirt`), and the mode they serve."""
 

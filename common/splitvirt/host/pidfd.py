@@ -26,6 +26,11 @@ def command_name(pid: int) -> str:
         return ""
 
 
+def boot_id() -> str:
+    """Names this boot of the host: a record from another one speaks of processes that are gone."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
 class Held:
     """A process by pidfd. Signals reach it or nobody; its end is noticed whether or not it is our child.
 

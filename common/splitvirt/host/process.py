@@ -1,15 +1,19 @@
 """Starting processes that live with this application, or that outlive it."""
 
+from __future__ import annotations
+
 import asyncio
 import os
 import shutil
 import signal
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import IO, Literal
+from typing import IO, TYPE_CHECKING, Literal
 
 from splitvirt.host.pidfd import Held, start_time
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 Lifetime = Literal["app", "keep"]
 
@@ -89,6 +93,8 @@ class Launcher:
 
     def _own_thread(self) -> ThreadPoolExecutor:
         if self._thread is None:
+            from concurrent.futures import ThreadPoolExecutor
+
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="splitvirt-launcher")
         return self._thread
 

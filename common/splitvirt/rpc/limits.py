@@ -1,11 +1,9 @@
 """How much a server lets its clients use, and what it counts for whoever watches it."""
 
 from bisect import bisect_left
-from dataclasses import dataclass
 from typing import ClassVar, Final
 
 
-@dataclass
 class Limits:
     """libvirt's limits under its own names and defaults; each may be changed while the server runs.
 
@@ -25,6 +23,12 @@ class Limits:
     keepalive_count: int = 5
     max_output: int = 16 << 20  # bytes that may wait for a client that does not read
     auth_seconds: float = 90  # a client that has not authenticated by then is dropped
+
+    def __init__(self, **given: float) -> None:
+        fields = {name: getattr(Limits, name) for name in Limits.__annotations__}
+        if given.keys() - fields.keys():
+            raise TypeError(f"there is no limit {', '.join(given.keys() - fields.keys())}")
+        self.__dict__.update(fields | given)
 
     @property
     def user_clients(self) -> int:

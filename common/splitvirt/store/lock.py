@@ -1,7 +1,6 @@
 """One owner at a time for a directory of state."""
 
 import fcntl
-import json
 import os
 from pathlib import Path
 
@@ -35,7 +34,7 @@ class OwnerLock:
             raise Taken(f"{self.path.parent} is in use by {holder}") from None
         me = os.getpid()
         os.ftruncate(fd, 0)
-        os.pwrite(fd, json.dumps({"pid": me, "started": start_time(me), "name": command_name(me)}).encode(), 0)
+        os.pwrite(fd, f"{me} {start_time(me)} {command_name(me)}\n".encode(), 0)
         self._fd = fd
 
     def release(self) -> None:
@@ -48,12 +47,12 @@ class OwnerLock:
 
 def _read_holder(fd: int) -> str:
     try:
-        holder = json.loads(os.pread(fd, 4096, 0))
-        pid, name = int(holder["pid"]), str(holder["name"])
-    except (ValueError, KeyError, TypeError):
+        told, started, name = os.pread(fd, 4096, 0).decode(errors="replace").strip().split(" ", 2)
+        pid = int(told)
+    except ValueError:
         return "another process"
     if pid == os.getpid():
         return f"this very process ({name}, pid {pid}): another instance has it open"
-    if start_time(pid) != holder.get("started"):
+    if str(start_time(pid)) != started:
         return f"a process that process {pid} ({name}) left behind"
     return f"process {pid} ({name})"

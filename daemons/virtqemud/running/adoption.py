@@ -71,7 +71,7 @@ def _known(driver: QemuDriver, status: Status) -> QemuDomain:
 
 def _process(status: Status, folder: Path) -> Held | None:
     """The QEMU of a record: by number and start time, or, when its driver died while starting it, by its arguments."""
-    from .status import boot_id
+    from splitvirt.host.pidfd import boot_id
 
     if status.boot_id != boot_id():
         return None

@@ -54,8 +54,3 @@ def load_all(folder: Path) -> Iterator[tuple[Path, Status]]:
             yield path, Status(**{**kept, "helpers": [(pid, started) for pid, started in kept["helpers"]]})
         except (OSError, ValueError, TypeError, KeyError) as error:
             log.error("cannot use the status record %s: %s", path, error)
-
-
-def boot_id() -> str:
-    """Names this boot of the host: a record from another one speaks of processes that are gone."""
-    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
