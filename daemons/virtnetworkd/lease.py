@@ -1,16 +1,13 @@
 """Ports lent to processes: taken with an open tap, bound to the taker, given back the moment it is gone."""
 
 import asyncio
-import json
 import logging
 import os
-import pwd
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from splitvirt.access.identity import Identity
 from splitvirt.api.constants import VIR_FROM_NETWORK
@@ -27,12 +24,11 @@ from splitvirt.api.event import Hub
 from splitvirt.api.lease import Holding, LentPort, NetworkPorts
 from splitvirt.host.inotify import Watch
 from splitvirt.host.pidfd import Held, command_name
-from splitvirt.store.files import remove_durable, write_volatile
-from splitvirt.xml.networkport import DirectPlug, HostdevPlug, NetworkPlug, NetworkPort
+from splitvirt.xml.networkport import DirectPlug, HostdevPlug, NetworkPlug
 
-from . import guard, leasefile, taps
+from . import guard, leasefile, loan, taps
+from .loan import Lease, completed, in_group, manages, mine_or_managed, parsed
 from .port import HeldPort
-from .prepare.place import random_mac
 
 if TYPE_CHECKING:
     from .driver import NetworkDriver
@@ -46,34 +42,7 @@ QUOTA = 16
 MAX_QUEUES = 16
 NO_VNET_HDR = 1
 SETTLE_SECONDS = 0.005
-FORMAT = 1
-"""Of the record of what is on loan."""
-
 ACTION = "org.splitvirt.network-port.take"
-
-
-class Lease:
-    """One port on loan: `held` is the port, `process` its taker, `fds` our copies of the tap."""
-
-    def __init__(self, held: HeldPort, device: str, fds: list[int], taker: Identity, since: int) -> None:
-        self.held, self.device, self.fds, self.taker, self.since = held, device, fds, taker, since
-        self.process: Held | None = None
-
-    @property
-    def guarded(self) -> guard.Guarded:
-        """What the guard has to know."""
-        return guard.Guarded(self.device, self.held.port.mac, self.held.port.bandwidth)
-
-    def record(self) -> dict[str, Any]:
-        """What the next daemon has to know."""
-        taker = self.taker
-        return {
-            "network": self.held.network.name,
-            "uuid": str(self.held.uuid),
-            "device": self.device,
-            "since": self.since,
-            "taker": [taker.uid, taker.gid, taker.pid, taker.start_time, taker.bus_name],
-        }
 
 
 class Leases(NetworkPorts):
@@ -281,15 +250,11 @@ class Leases(NetworkPorts):
     # between two lives of the daemon
 
     def _save(self) -> None:
-        if self.lent:
-            lent = [lease.record() for lease in self.lent.values()]
-            write_volatile(self.path, json.dumps({"format": FORMAT, "lent": lent}))
-        else:
-            remove_durable(self.path)
+        loan.write(self.path, self.lent.values())
 
     def open(self) -> None:
         """Take up the loans of an earlier daemon: whose taker lives goes on, the others' ports come back."""
-        for record in self._records():
+        for record in loan.read(self.path):
             try:
                 self._take_up(record)
             except (VirtError, OSError, KeyError, TypeError, ValueError) as error:
@@ -297,22 +262,6 @@ class Leases(NetworkPorts):
         for net in self.driver.registry:
             self._guard(net)
         self._save()
-
-    def _records(self) -> list[dict[str, Any]]:
-        """What an earlier daemon wrote; of a form that is not known here, it is put aside."""
-        try:
-            kept = json.loads(self.path.read_text())
-            if kept["format"] != FORMAT:
-                raise ValueError("it is of a form that this version does not know")
-            return list(kept["lent"])
-        except FileNotFoundError:
-            return []
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            aside = self.path.with_suffix(".unread")
-            log.error("the ports on loan in %s are not taken up, it is now %s: %s", self.path, aside, error)
-            with suppress(OSError):
-                self.path.rename(aside)
-            return []
 
     def _take_up(self, record: dict[str, Any]) -> None:
         net = self.driver.registry.by_name(record["network"])
@@ -390,43 +339,3 @@ class Leases(NetworkPorts):
     def server_crashed(self, name: str, seconds: float) -> None:
         """A network's dnsmasq died."""
         self.events.emit(NetworkPorts.server_ended, self, name, seconds)
-
-
-async def manages(caller: Caller, network: "VirtualNetwork") -> bool:
-    """Whether a caller may create ports anyway."""
-    answer = caller.allowed("network_port:create", network)
-    return answer if isinstance(answer, bool) else await answer
-
-
-def mine_or_managed(caller: Caller, lease: Lease) -> bool:
-    """Whether a caller may see and end a loan: its user's own, or all for those who may manage."""
-    return caller.identity.uid in (0, lease.taker.uid) or not caller.readonly
-
-
-def parsed(uuid: str) -> UUID:
-    """A UUID from the bus. Raises InvalidArg."""
-    try:
-        return UUID(uuid)
-    except ValueError:
-        raise InvalidArg(f"'{uuid}' is not a UUID", domain=VIR_FROM_NETWORK) from None
-
-
-def completed(xml: str, taker: Identity) -> str:
-    """A port's document; without one a port of the taker's with a MAC address made up."""
-    if xml.strip():
-        return xml
-    owner = command_name(taker.pid) or taker.user
-    return NetworkPort(
-        uuid=str(uuid4()), owner_name=f"{owner}[{taker.pid}]", owner_uuid=str(uuid4()), mac=random_mac()
-    ).to_xml()
-
-
-def in_group(identity: Identity, name: str) -> bool:
-    """Whether a user is in a group of that name."""
-    import grp
-
-    try:
-        found = grp.getgrnam(name)
-        return pwd.getpwuid(identity.uid).pw_name in found.gr_mem or identity.member_of([found.gr_gid])
-    except KeyError:
-        return False
