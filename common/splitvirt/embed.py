@@ -127,7 +127,9 @@ class Instance:
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
             check_own(root)
         except OSError as error:
-            raise SystemError_(f"cannot use the root {root}: {error.strerror}") from error
+            from splitvirt.host.refusal import refused
+
+            raise refused("cannot use the root", error, root) from error
         return root
 
     def _drop_temporary(self) -> None:

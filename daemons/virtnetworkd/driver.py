@@ -16,6 +16,7 @@ from splitvirt.api.lease import NetworkPorts
 from splitvirt.host.netlink import Netlink
 from splitvirt.host.paths import Layout, make_private
 from splitvirt.host.process import Launcher, Lifetime
+from splitvirt.host.refusal import telling
 from splitvirt.store.files import write_volatile
 from splitvirt.store.folder import ConfigFolder
 from splitvirt.store.lock import OwnerLock, Taken
@@ -74,12 +75,13 @@ class NetworkDriver(api.Networks):
     async def open(self) -> None:
         """Read what is defined, take up what runs, and start what starts by itself.
 
-        Raises ResourceBusy naming the holder when somebody else has the same directories, OSError when they cannot be
-        used.
+        Raises ResourceBusy naming the holder when somebody else has the same directories, SystemError_ when they
+        cannot be used.
         """
-        make_private(self.run, 0o755)
         try:
-            self._lock.acquire()
+            with telling("cannot use", domain=VIR_FROM_NETWORK):
+                make_private(self.run, 0o755)
+                self._lock.acquire()
         except Taken as error:
             raise ResourceBusy(str(error), domain=VIR_FROM_NETWORK) from None
         try:

@@ -12,6 +12,7 @@ from splitvirt.api import network as api
 from splitvirt.api.constants import VIR_FROM_NETWORK
 from splitvirt.api.errors import OperationInvalid, SystemError_, Timeout, VirtError
 from splitvirt.host.nft import NftError
+from splitvirt.host.refusal import telling
 from splitvirt.xml.network import Network
 
 from . import bridge, dnsmasq, firewall, pool, shaping, subnet
@@ -79,16 +80,17 @@ class LivingNetwork(api.Network):
 
     async def start(self, net: Network) -> None:
         """Bring a running form up, all or nothing, and tell of it. Raises VirtError."""
-        if net.mode in ROUTED:
         if self.name in self.driver.status.unknown:
             raise invalid(f"network '{self.name}' may be active: its record is of a form that is not known here")
+        if net.mode in ROUTED:
             subnet.check_collision(self.driver.link, net, self.driver.bridge_owners())
         else:
             pool.fill(net)
         self.record(net, "starting")
         try:
             if net.mode in ROUTED:
-                await self._bring_up(net)
+                with telling("cannot use", domain=VIR_FROM_NETWORK):
+                    await self._bring_up(net)
         except BaseException as error:
             with suppress(VirtError, OSError):
                 await self._take_down(net)
@@ -154,7 +156,9 @@ class LivingNetwork(api.Network):
         """Write down that it runs, or is on the way to or from that."""
         held = list(self.held.values())
         classes = frozenset({0, 1, 2} | {h.class_id for h in held if h.class_id})
-        self.driver.status.save(NetworkStatus(stage=stage, classes=classes, floor=promised(held), network=net))
+        status = NetworkStatus(stage=stage, classes=classes, floor=promised(held), network=net)
+        with telling("cannot write", domain=VIR_FROM_NETWORK):
+            self.driver.status.save(status)
 
     async def recover(self, status: NetworkStatus) -> None:
         """Take up what an earlier daemon left: whole if it ran, gone if it was half made or has lost its bridge."""

@@ -18,7 +18,6 @@ from splitvirt.api.errors import (
     InternalError,
     NoDomain,
     OperationInvalid,
-    SystemError_,
     VirtError,
     XMLError,
     XMLSchema,
@@ -27,6 +26,7 @@ from splitvirt.api.event import Hub
 from splitvirt.host.paths import Layout
 from splitvirt.host.pidfd import boot_id
 from splitvirt.host.process import Launcher, Lifetime
+from splitvirt.host.refusal import refused
 from splitvirt.store.files import sweep_temporary
 from splitvirt.store.folder import ConfigFolder
 from splitvirt.store.lock import OwnerLock, Taken
@@ -114,7 +114,10 @@ class QemuDriver(Starting, HostCalls, Listing):
             raise ResourceBusy(str(error), domain=QEMU) from None
         except OSError as error:
             self._lock.release()
-            raise SystemError_(f"cannot use {error.filename}: {error.strerror}", domain=QEMU) from error
+            raise refused("cannot use", error, domain=QEMU) from error
+        except VirtError:
+            self._lock.release()
+            raise
         try:
             self._load()
             sweep_temporary(self.places.state)

@@ -1,5 +1,6 @@
 """Where the driver keeps what, in libvirt's layout below a `Layout`."""
 
+import contextlib
 import shutil
 
 from splitvirt.host.paths import Layout, make_private
@@ -61,7 +62,8 @@ class GuestPlaces:
         """Remove what this run made and the next one makes anew."""
         shutil.rmtree(self.folder, ignore_errors=True)
         shutil.rmtree(self.channels, ignore_errors=True)
-        self.status.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # the guest is gone all the same
+            self.status.unlink()
 
 
 def short_name(name: str) -> str:

@@ -78,6 +78,7 @@ class Starting(HostCalls, Listing):
     async def order(self, guest: QemuDomain, live: DomainXML, flags: int) -> AsyncIterator[Order]:
         """The command line of a guest, with all that it refers to brought about."""
         from .argv.context import Context
+        from .running.named import look
         from .running.order import filled
         from .running.resources import Resources
 
@@ -91,6 +92,7 @@ class Starting(HostCalls, Listing):
             id=guest.id,
             env=environment,
         )
+        look(guest, live)
         async with filled(Resources(guest, live, context, flags)) as order:
             yield order
 

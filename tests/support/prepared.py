@@ -16,6 +16,7 @@ DEVICES = [
     "bochs-display", "ramfb", "virtio-vga", "virtio-gpu-pci", "vmware-svga", "pc-dimm", "nvdimm", "vfio-pci",
     "ivshmem-plain", "ivshmem-doorbell", "isa-debugcon", "virtio-9p-pci", "vhost-vsock-pci", "intel-iommu",
 ]  # fmt: skip
+MACHINES = [{"name": "isapc"}, {"name": "none"}]
 GUEST = (
     "<domain type='{virt}'><name>t</name><memory>1048576</memory><vcpu>2</vcpu>"
     "<os><type arch='x86_64' machine='{machine}'>hvm</type></os>{extra}"
@@ -25,7 +26,7 @@ GUEST = (
 
 def capabilities() -> Capabilities:
     """Of that emulator; nothing is asked or started."""
-    return Capabilities(FACTS | {"devices": DEVICES})
+    return Capabilities(FACTS | {"devices": DEVICES, "machines": [*FACTS["machines"], *MACHINES]})
 
 
 def guest(machine: str, devices: str, extra: str = "") -> Domain:

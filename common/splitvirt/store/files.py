@@ -4,19 +4,23 @@ import contextlib
 import os
 from pathlib import Path
 
+from splitvirt.host.refusal import about
+
 
 def write_durable(path: str | os.PathLike[str], data: bytes | str, mode: int = 0o600) -> None:
     """Replace a file's content at once and for good: temporary file, fsync, rename, fsync of the folder.
 
-    Raises OSError; then the old file is as it was and no temporary one is left.
+    Raises OSError with the path; then the old file is as it was and no temporary one is left.
     """
-    _replace(Path(path), data, mode, sync=True)
-    sync_folder(Path(path).parent)
+    with about(path):
+        _replace(Path(path), data, mode, sync=True)
+        sync_folder(Path(path).parent)
 
 
 def write_volatile(path: str | os.PathLike[str], data: bytes | str, mode: int = 0o600) -> None:
     """Replace a file's content at once, without waiting for the disk: for what a reboot ends anyway."""
-    _replace(Path(path), data, mode, sync=False)
+    with about(path):
+        _replace(Path(path), data, mode, sync=False)
 
 
 def remove_durable(path: str | os.PathLike[str]) -> bool:
@@ -33,13 +37,14 @@ def link_durable(path: str | os.PathLike[str], target: str | os.PathLike[str]) -
     """Make or replace a symbolic link for good."""
     link = Path(path)
     temporary = _temporary(link)
-    os.symlink(target, temporary)
-    try:
-        os.rename(temporary, link)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-    sync_folder(link.parent)
+    with about(path):
+        os.symlink(target, temporary)
+        try:
+            os.rename(temporary, link)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+        sync_folder(link.parent)
 
 
 def rename_durable(old: str | os.PathLike[str], new: str | os.PathLike[str]) -> None:

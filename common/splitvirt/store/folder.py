@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from splitvirt.host.paths import make_private
+from splitvirt.host.refusal import telling
 from splitvirt.store.files import link_durable, remove_durable, sweep_temporary, write_durable
 
 log = logging.getLogger(__name__)
@@ -23,7 +24,7 @@ class ConfigFolder:
     """Definitions by name, one file each (mode 0600), and which of them start with the daemon.
 
     Every change is on the disk when the method returns; a crash inside leaves the old state or the
-    new. OSError passes through.
+    new. SystemError_ names the file or folder that could not be changed, and what mends it.
     """
 
     def __init__(self, folder: Path, *, edit: str = "edit") -> None:
@@ -32,8 +33,9 @@ class ConfigFolder:
 
     def open(self) -> None:
         """Make the folder where it is missing, and clear away what an interrupted write left."""
-        make_private(self.folder)
-        sweep_temporary(self.folder)
+        with telling("cannot use"):
+            make_private(self.folder)
+            sweep_temporary(self.folder)
 
     def path(self, name: str) -> Path:
         """Where the definition of that name lies."""
@@ -49,12 +51,14 @@ class ConfigFolder:
 
     def save(self, name: str, xml: str) -> None:
         """Keep a definition under a name, in place of the one that was there."""
-        write_durable(self.path(name), _WARNING.format(edit=self._edit, name=name.replace("--", "- -")) + xml)
+        with telling("cannot write"):
+            write_durable(self.path(name), _WARNING.format(edit=self._edit, name=name.replace("--", "- -")) + xml)
 
     def remove(self, name: str) -> None:
         """Forget a definition and its autostart; one that is not there is no error."""
-        remove_durable(self._link(name))
-        remove_durable(self.path(name))
+        with telling("cannot remove"):
+            remove_durable(self._link(name))
+            remove_durable(self.path(name))
 
     def autostart(self, name: str) -> bool:
         """Whether the definition of that name starts with the daemon."""
@@ -62,11 +66,12 @@ class ConfigFolder:
 
     def set_autostart(self, name: str, on: bool) -> None:
         """Let a definition start with the daemon, or no longer."""
-        if on:
-            make_private(self.folder / "autostart")
-            link_durable(self._link(name), self.path(name))
-        elif self._link(name).is_symlink():
-            remove_durable(self._link(name))
+        with telling("cannot change"):
+            if on:
+                make_private(self.folder / "autostart")
+                link_durable(self._link(name), self.path(name))
+            elif self._link(name).is_symlink():
+                remove_durable(self._link(name))
 
     def rename(self, old: str, new: str, xml: str) -> None:
         """Keep a definition under another name: the new file is there before the old one goes."""

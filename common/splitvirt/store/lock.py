@@ -6,6 +6,7 @@ from pathlib import Path
 
 from splitvirt.host.paths import make_private
 from splitvirt.host.pidfd import command_name, start_time
+from splitvirt.host.refusal import about
 
 
 class Taken(Exception):
@@ -32,10 +33,11 @@ class OwnerLock:
             holder = _read_holder(fd)
             os.close(fd)
             raise Taken(f"{self.path.parent} is in use by {holder}") from None
-        me = os.getpid()
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, f"{me} {start_time(me)} {command_name(me)}\n".encode(), 0)
         self._fd = fd
+        me = os.getpid()
+        with about(self.path):
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, f"{me} {start_time(me)} {command_name(me)}\n".encode(), 0)
 
     def release(self) -> None:
         """Give the lock up; once is enough."""

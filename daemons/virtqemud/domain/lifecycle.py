@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from splitvirt.api import constants as c
 from splitvirt.api.dispatch import current_caller
 from splitvirt.api.errors import OperationInvalid, SystemError_
+from splitvirt.host.refusal import telling
 from virtqemud.flags import START_FLAGS, only
 from virtqemud.running.boot import before_boot
 from virtqemud.running.guest import TERM_GRACE, Guest
@@ -51,8 +52,9 @@ class Lifecycle(Ending):
         self.starting = True
         self.current_state, self.current_reason = c.VIR_DOMAIN_PAUSED, c.VIR_DOMAIN_PAUSED_STARTING_UP
         try:
-            await self._launch(live, flags)
-            await self._boot(live, flags)
+            with telling("cannot use", domain=QEMU):
+                await self._launch(live, flags)
+                await self._boot(live, flags)
         except BaseException:
             await self._abandon()
             raise

@@ -9,7 +9,9 @@ import logging
 import os
 import socket
 from collections.abc import Mapping
+from errno import EACCES, EISDIR
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 from typing import TYPE_CHECKING, Any
 
 from splitvirt.api.constants import VIR_FROM_QEMU
@@ -111,6 +113,9 @@ def binary_key(emulator: str) -> str:
         stat = os.stat(emulator)
     except OSError as error:
         raise SystemError_(f"Cannot check QEMU binary {emulator}: {error.strerror}", domain=VIR_FROM_QEMU) from None
+    if not os.access(emulator, os.X_OK) or not S_ISREG(stat.st_mode):
+        why = os.strerror(EISDIR if S_ISDIR(stat.st_mode) else EACCES)
+        raise SystemError_(f"QEMU binary {emulator} is not executable: {why}", domain=VIR_FROM_QEMU)
     facts = (emulator, stat.st_size, stat.st_ino, stat.st_mtime_ns, FORMAT, DEVICES, OBJECTS)
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:32]
 
@@ -141,9 +146,10 @@ async def ask(emulator: str, accelerator: str) -> dict[str, Any]:
             await monitor.connect(ours, timeout=DEADLINE)
             return {"emulator": emulator, **await _questions(monitor, accelerator)}
     except (OSError, TimeoutError, VirtError) as error:
+        ended = process is not None and await process.wait(0.5)
         if process is not None:
             await process.stop(0)
-        words = _said(read) or str(error)
+        words = _said(read) or ("it ended without a word" if ended else str(error))
         raise InternalError(f"Failed to probe QEMU binary {emulator}: {words}", domain=VIR_FROM_QEMU) from error
     finally:
         await monitor.close()

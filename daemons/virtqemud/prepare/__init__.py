@@ -6,6 +6,8 @@ and of what its emulator can do, in a file named after its subject, with the che
 
 from collections.abc import Callable
 
+from splitvirt.api.constants import VIR_FROM_QEMU
+from splitvirt.api.errors import VirtError
 from splitvirt.xml.domain import Domain
 from virtqemud.emulator.capabilities import Capabilities
 
@@ -99,6 +101,16 @@ def prepare(
     With `for_start` also what only a running guest has: aliases. `nvram` is the folder of the guests' own firmware
     variables, `spice_tls` whether qemu.conf turns SPICE's encryption on.
     """
+    try:
+        _run(domain, caps, nvram, spice_tls)
+    except VirtError as error:
+        error.domain = error.domain or VIR_FROM_QEMU
+        raise
+    if for_start:
+        aliases.assign(domain)
+
+
+def _run(domain: Domain, caps: Capabilities, nvram: str, spice_tls: bool) -> None:
     os.defaults(domain, caps, nvram)
     for fill in DEFAULTS:
         fill(domain, caps)
@@ -112,5 +124,3 @@ def prepare(
     for check in CHECKS:
         check(domain, caps)
     rules.spice(domain, spice_tls)
-    if for_start:
-        aliases.assign(domain)

@@ -54,6 +54,10 @@ def defaults(domain: Domain, caps: Capabilities, nvram: str = "/var/lib/libvirt/
     domain.devices.emulator = domain.devices.emulator or caps.emulator
     platform(domain, system, caps)
     system.machine = caps.canonical(system.machine) if system.machine else caps.default_machine
+    if system.machine and caps.machine(system.machine) is None:
+        # At once: libvirt 9.0 gives PCI devices their places first, and says that an unknown machine has no PCI bus.
+        words = f"Emulator '{domain.devices.emulator}' does not support machine type '{system.machine}'"
+        raise ConfigUnsupported(words)
     firmware(domain, system, nvram)
     orders = [device.boot_order for device in devices(domain) if device.boot_order is not None]
     for order in orders:
@@ -125,9 +129,6 @@ def features(system: Os) -> None:
 
 def check(domain: Domain, caps: Capabilities) -> None:
     """What contradicts itself. Raises XMLDetail, XMLError or ConfigUnsupported."""
-    machine = domain.os.machine if domain.os else None
-    if machine and caps.machine(machine) is None:
-        raise ConfigUnsupported(f"Emulator '{domain.devices.emulator}' does not support machine type '{machine}'")
     system = domain.os
     assert system is not None
     if system.firmware:

@@ -8,8 +8,8 @@ import socket
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from splitvirt.api.constants import VIR_FROM_QEMU
-from splitvirt.api.errors import ConfigUnsupported, InternalError, SystemError_, VirtError
+from splitvirt.api.constants import VIR_FROM_DBUS, VIR_FROM_NONE, VIR_FROM_QEMU
+from splitvirt.api.errors import ConfigUnsupported, InternalError, ServiceError, SystemError_, VirtError
 from splitvirt.xml.devices.interface import Interface
 from virtqemud import devicelist
 from virtqemud.argv.context import Tap
@@ -50,7 +50,7 @@ def _is_virtio(card: Interface) -> bool:
 
 async def _from_network(res: Resources, card: Interface) -> Tap:
     """A port of a managed network, with its open tap."""
-    ports = await res.driver.network_ports()
+    network = card.network or ""
     asked = "<networkport>\n" + "".join(
         (
             f"  <uuid>{uuid4()}</uuid>\n",
@@ -61,12 +61,24 @@ async def _from_network(res: Resources, card: Interface) -> Tap:
         )
     )
     flags = 0 if _is_virtio(card) else 1
-    lent = await ports.take(card.network or "", asked + "</networkport>\n", _queues(card), flags)
+    try:
+        ports = await res.driver.network_ports()
+        lent = await ports.take(network, asked + "</networkport>\n", _queues(card), flags)
+    except (ServiceError, SystemError_) as error:
+        raise _unserved(network, error) from error
     res.own(*lent.fds)
     card.target_dev, card.portid = lent.device, lent.uuid
     res.guest.undo.append(lambda: _give_back(ports, lent.uuid))
     res.guest.hand_over.append(lambda pid: ports.hand_over(lent.uuid, pid))
     return Tap(lent.fds, _vhost(res, card))
+
+
+def _unserved(network: str, error: VirtError) -> VirtError:
+    """The error of a card whose network nobody serves; what a network says itself stays as it is."""
+    if error.domain not in (VIR_FROM_NONE, VIR_FROM_DBUS):
+        return error
+    words = f"cannot use network '{network}': {error}. Start virtnetworkd (systemctl start virtnetworkd.socket)"
+    return SystemError_(f"{words}, or give embed() other networks=", domain=VIR_FROM_QEMU)
 
 
 async def _give_back(ports: Any, uuid: str) -> None:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from splitvirt.host.refusal import telling
 from splitvirt.store.files import write_volatile
 
 log = logging.getLogger(__name__)
@@ -38,8 +39,9 @@ class Status:
     fake_reboot: bool = False
 
     def save(self, path: Path) -> None:
-        """Replace the record. OSError passes through."""
-        write_volatile(path, json.dumps({"format": FORMAT, **asdict(self)}))
+        """Replace the record. SystemError_ names it when it cannot be written."""
+        with telling("cannot write"):
+            write_volatile(path, json.dumps({"format": FORMAT, **asdict(self)}))
 
 
 def load_all(folder: Path) -> Iterator[tuple[Path, Status]]:

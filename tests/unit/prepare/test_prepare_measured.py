@@ -53,3 +53,9 @@ def prepared_again(text: str) -> str:
     domain = Domain.from_xml(text)
     prepare(domain, capabilities())
     return domain.to_xml(inactive=True, secure=True)
+
+
+def test_a_machine_that_is_not_known_is_refused_as_such() -> None:
+    card = "<interface type='user'><model type='virtio'/></interface>"
+    words = "Emulator '/usr/bin/qemu-system-x86_64' does not support machine type 'q36'"
+    assert refusal("q36", card) == [67, f"unsupported configuration: {words}"]

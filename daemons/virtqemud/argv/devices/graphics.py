@@ -101,7 +101,9 @@ def vnc_place(dev: Graphics, at: Listen, ctx: Context, parts: Parts) -> str:
     address = at.address or ctx.settings.vnc_listen
     if ":" in address and not address.startswith("["):
         address = f"[{address}]"
-    port = dev.port if dev.port and dev.port > 0 else VNC_PORT
+    port = dev.port if dev.port and dev.port > 0 else VNC_PORT if dev.autoport is not False else 0
+    if not VNC_PORT <= port <= 65535:
+        raise ConfigUnsupported(f"vnc port must be in range [{VNC_PORT},65535]")
     return f"{escape(address)}:{port - VNC_PORT}"
 
 
