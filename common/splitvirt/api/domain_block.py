@@ -32,6 +32,7 @@ class BlockInfo(Record):
 class BlockJobInfo(Record):
     """A block job (VIR_DOMAIN_BLOCK_JOB_TYPE_*): its limit, how far it is, and its end, which may move."""
 
+    MEANINGS = {"type": "VIR_DOMAIN_BLOCK_JOB_TYPE_"}
     type: I32
     bandwidth: U64
     current: U64
@@ -41,6 +42,7 @@ class BlockJobInfo(Record):
 class DiskError(Record):
     """A disk that failed (VIR_DOMAIN_DISK_ERROR_*)."""
 
+    MEANINGS = {"error": "VIR_DOMAIN_DISK_ERROR_"}
     disk: Str
     error: I32
 

@@ -29,6 +29,7 @@ class InterfaceStats(Record):
 class IPAddress(Record):
     """An address (VIR_IP_ADDR_TYPE_*) with the length of its prefix in bits."""
 
+    MEANINGS = {"type": "VIR_IP_ADDR_TYPE_"}
     type: I32
     address: Str
     prefix: U32

@@ -15,6 +15,7 @@ from .wire import Many
 class DomainState(Record):
     """What a domain is doing (VIR_DOMAIN_*), and why (VIR_DOMAIN_*_*, by state)."""
 
+    MEANINGS = {"state": "VIR_DOMAIN_", "reason": "VIR_DOMAIN_{state}_"}
     state: I32
     reason: I32
 
@@ -22,6 +23,7 @@ class DomainState(Record):
 class DomainInfo(Record):
     """A domain at a glance: state, memory in KiB, virtual processors, processor time in nanoseconds."""
 
+    MEANINGS = {"state": "VIR_DOMAIN_"}
     state: U8
     max_memory: U64
     memory: U64
@@ -32,6 +34,7 @@ class DomainInfo(Record):
 class ControlInfo(Record):
     """The control channel: state (VIR_DOMAIN_CONTROL_*), details of an error, milliseconds in that state."""
 
+    MEANINGS = {"state": "VIR_DOMAIN_CONTROL_"}
     state: U32
     details: U32
     time: U64
@@ -47,6 +50,7 @@ class SecurityLabel(Record):
 class JobInfo(Record):
     """A running job (VIR_DOMAIN_JOB_*): times in milliseconds, amounts in bytes."""
 
+    MEANINGS = {"type": "VIR_DOMAIN_JOB_"}
     type: I32
     time_elapsed: U64
     time_remaining: U64
@@ -64,6 +68,7 @@ class JobInfo(Record):
 class JobStats(Record):
     """A running or completed job (VIR_DOMAIN_JOB_*), and what it measured."""
 
+    MEANINGS = {"type": "VIR_DOMAIN_JOB_"}
     type: I32
     params: Params64
 

@@ -39,6 +39,7 @@ class SchedulerType(Record):
 class VcpuInfo(Record):
     """A virtual processor: number, state (VIR_VCPU_*), processor time in nanoseconds, the host's processor or -1."""
 
+    MEANINGS = {"state": "VIR_VCPU_"}
     number: U32
     state: I32
     cpu_time: U64

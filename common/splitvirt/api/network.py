@@ -17,6 +17,7 @@ from .wire import Many
 class Lease(Record):
     """A DHCP lease: ends so many seconds after 1970 (0: never); address family VIR_IP_ADDR_TYPE_*."""
 
+    MEANINGS = {"type": "VIR_IP_ADDR_TYPE_"}
     interface: Str
     expires: I64
     type: I32

@@ -3,9 +3,11 @@
 import functools
 import struct
 from collections.abc import Iterator, Sequence
+from itertools import repeat
 from typing import Annotated, Any, ClassVar, dataclass_transform, get_args, get_origin, get_type_hints
 
 from .errors import InvalidArg, RPCError
+from .meaning import word
 from .wire import Bus, Many, Payload, Reader, Wire
 
 
@@ -14,6 +16,8 @@ class Record:
     """A value with named fields, the annotations of its class. It unpacks like a tuple and equals by its fields."""
 
     FIELDS: ClassVar[tuple[str, ...]] = ()
+    MEANINGS: ClassVar[dict[str, str]] = {}
+    """What the numbers in a field stand for: the prefix of the constants; {FIELD} in it is that field's word."""
 
     def __init_subclass__(cls) -> None:
         cls.FIELDS = tuple(cls.__annotations__)
@@ -155,7 +159,18 @@ class RecordWire(Wire):
 
     def text(self, value: Any) -> str:
         texts = [kind.text(item) for kind, item in zip(self.wires, value, strict=True)]
-        return "\n".join(map(_labelled, self.names, texts))
+        return "\n".join(map(_labelled, self.names, map(self._meant, self.names, value, texts, repeat(vars(value)))))
+
+    def _meant(self, name: str, value: Any, text: str, record: dict[str, Any]) -> str:
+        """A field's text, with the word for what its number stands for."""
+        said = self._word(name, value, record)
+        return f"{said} ({text})" if said else text
+
+    def _word(self, name: str, value: Any, record: dict[str, Any]) -> str:
+        prefix = self.kind.MEANINGS.get(name, "")
+        others = [other for other in self.names if f"{{{other}}}" in prefix]
+        words = {other: self._word(other, record[other], record).upper().replace(" ", "_") for other in others}
+        return word(prefix.format(**words), value) if prefix else ""
 
 
 def _labelled(name: str, text: str) -> str:

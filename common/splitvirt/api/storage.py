@@ -17,6 +17,7 @@ from .types import I32, U32, U64, Bool, OptStr, PoolState, Str, Uuid, VolType
 class PoolInfo(Record):
     """A pool's state (VIR_STORAGE_POOL_*), and its size, what is used and what is free, in bytes."""
 
+    MEANINGS = {"state": "VIR_STORAGE_POOL_"}
     state: PoolState
     capacity: U64
     allocation: U64
@@ -26,6 +27,7 @@ class PoolInfo(Record):
 class VolInfo(Record):
     """A volume's type (VIR_STORAGE_VOL_*), what it can hold and what it takes, in bytes."""
 
+    MEANINGS = {"type": "VIR_STORAGE_VOL_"}
     type: VolType
     capacity: U64
     allocation: U64

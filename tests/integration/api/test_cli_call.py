@@ -52,7 +52,7 @@ async def test_calls(served: tuple[Any, str], capsys: pytest.CaptureFixture[str]
     driver, uri = served
     assert await said(capsys, uri, "version") == "7002000"
     assert await said(capsys, uri, "domains") == "demo 00000000-0000-0000-0000-000000001234 7"
-    assert await said(capsys, uri, "domain:demo", "state") == "state: 1\nreason: 5"
+    assert await said(capsys, uri, "domain:demo", "state") == "state: running (1)\nreason: unpaused (5)"
     assert await said(capsys, uri, "domain:demo", "memory_params") == "hard_limit: 5"
     assert await said(capsys, uri, "domain:demo", "set_memory_params", "hard_limit:t=7,x:s=y", "flags=2") == ""
     params = [TypedParam.ullong("hard_limit", 7), TypedParam.string("x", "y")]

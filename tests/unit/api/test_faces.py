@@ -181,8 +181,8 @@ def test_records_in_text() -> None:
     assert made.result is not None
     told = [InterfaceAddresses("a", None, [IPAddress(0, "10.0.0.1", 8), IPAddress(0, "10.0.0.2", 8)])]
     assert made.result.text(told * 2).split("\n") == [
-        "name: a", "mac: ", "addresses:", "  type: 0", "  address: 10.0.0.1", "  prefix: 8", "  ",
-        "  type: 0", "  address: 10.0.0.2", "  prefix: 8", "",
-        "name: a", "mac: ", "addresses:", "  type: 0", "  address: 10.0.0.1", "  prefix: 8", "  ",
-        "  type: 0", "  address: 10.0.0.2", "  prefix: 8",
+        "name: a", "mac: ", "addresses:", "  type: ipv4 (0)", "  address: 10.0.0.1", "  prefix: 8", "  ",
+        "  type: ipv4 (0)", "  address: 10.0.0.2", "  prefix: 8", "",
+        "name: a", "mac: ", "addresses:", "  type: ipv4 (0)", "  address: 10.0.0.1", "  prefix: 8", "  ",
+        "  type: ipv4 (0)", "  address: 10.0.0.2", "  prefix: 8",
     ]  # fmt: skip
