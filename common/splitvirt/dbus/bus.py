@@ -9,7 +9,8 @@ from typing import Any
 
 from splitvirt.api.errors import ServiceError, SystemError_, Timeout, VirtError
 
-from .library import Message, MessageBus, MessageFlag, MessageType, Variant, mend
+from .connection import Connection
+from .library import Message, MessageFlag, MessageType, Variant
 from .names import BUS, BUS_PATH, ERROR
 
 log = logging.getLogger(__name__)
@@ -34,15 +35,13 @@ def address_of(which: str) -> str:
 class Bus:
     """A connection that passes file descriptors and never gives up on a burst. Made by `connect`."""
 
-    def __init__(self, connection: MessageBus):
+    def __init__(self, connection: Connection):
         self.connection = connection
-        self._patient = mend(connection)
         self._methods: list[Handler] = []
         self._signals: dict[tuple[str, str], list[Callable[[Message], None]]] = {}
         self._on_lost: list[Callable[[], None]] = []
-        connection.add_message_handler(self._received)
-        self._gone = asyncio.ensure_future(connection.wait_for_disconnect())  # type: ignore[no-untyped-call]
-        self._gone.add_done_callback(self._lost)
+        connection.received = self._received
+        connection.gone.add_done_callback(self._lost)
 
     @classmethod
     async def connect(cls, which: str) -> "Bus":
@@ -50,7 +49,7 @@ class Bus:
         address = address_of(which)
         try:
             async with asyncio.timeout(TIMEOUT):
-                return cls(await MessageBus(bus_address=address, negotiate_unix_fd=True).connect())
+                return cls(await Connection.connect(address))
         except TimeoutError:
             raise Timeout(f"the message bus at {address} did not answer in {TIMEOUT:g} s") from None
         except (OSError, EOFError, ValueError) as e:
@@ -59,7 +58,7 @@ class Bus:
     @property
     def unique_name(self) -> str:
         """Our own name on the bus."""
-        return self.connection.unique_name or ""
+        return self.connection.unique_name
 
     @property
     def connected(self) -> bool:
@@ -68,9 +67,10 @@ class Bus:
 
     def send(self, message: Message, fds: Sequence[int] = ()) -> None:
         """Queue a message; one for a bus that is gone is dropped. `fds` are closed once they are on their way."""
-        if self.connected:
-            self.connection.send(message).add_done_callback(lambda sent: _sent(sent, fds))
-        else:
+        try:
+            if self.connected:
+                self.connection.send(message)
+        finally:
             close_all(fds)
 
     async def call(
@@ -102,8 +102,6 @@ class Bus:
             raise Timeout(f"{what} gave no answer in {timeout:g} s") from None
         except Exception as e:
             raise ServiceError(f"the message bus is gone: {e}") from None
-        if reply is None:
-            raise ServiceError(f"the message bus closed before {what} answered")
         if reply.message_type is MessageType.ERROR:
             raise error_of(reply, what)
         return reply
@@ -167,8 +165,7 @@ class Bus:
 
     async def closed(self) -> None:
         """Wait until the connection has ended."""
-        with contextlib.suppress(Exception):
-            await asyncio.shield(self._gone)
+        await asyncio.shield(self.connection.gone)
 
     def _received(self, message: Message) -> bool:
         if message.message_type is MessageType.METHOD_CALL:
@@ -180,9 +177,6 @@ class Bus:
         return False
 
     def _lost(self, gone: "asyncio.Future[None]") -> None:
-        _retrieve(gone)
-        self._patient.close()
-        self._patient.socket.close()  # dbus-next leaves it open
         for then in self._on_lost:
             then()
 
@@ -221,13 +215,3 @@ def close_all(fds: Sequence[int]) -> None:
     """Close descriptors."""
     for fd in fds:
         os.close(fd)
-
-
-def _sent(future: "asyncio.Future[Any]", fds: Sequence[int]) -> None:
-    _retrieve(future)
-    close_all(fds)
-
-
-def _retrieve(future: "asyncio.Future[Any]") -> None:
-    if not future.cancelled():
-        future.exception()

@@ -1,66 +1,62 @@
 """The D-Bus library: dbus-fast, or dbus-next where only that is installed or $SPLITVIRT_DBUS names it.
 
-Both drop the connection when a write meets a full socket (EAGAIN): `Patient` mends it (seen in dbus-fast 5.2.0 and
-dbus-next 0.2.3; they are pinned in pyproject.toml).
+Messages, and how they are written and read, are the library's; connections are `connection.py`'s. (Those of both
+libraries drop the connection when a write meets a full socket, and with their services and proxies take 2 MiB more.)
 """
 
 import os
-import socket
-from collections.abc import Iterable
+import sys
+from importlib import import_module
+from importlib.util import find_spec
+from threading import RLock
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dbus_fast import Message, MessageFlag, MessageType, Variant
-    from dbus_fast.aio import MessageBus
-else:
-    try:
-        if os.environ.get("SPLITVIRT_DBUS") == "dbus-next":
-            raise ModuleNotFoundError
-        from dbus_fast import Message, MessageFlag, MessageType, Variant
-        from dbus_fast.aio import MessageBus
-    except ModuleNotFoundError:
-        from dbus_next import Message, MessageFlag, MessageType, Variant
-        from dbus_next.aio import MessageBus
+    from dbus_fast._private.unmarshaller import Unmarshaller
 
-__all__ = ["Message", "MessageBus", "MessageFlag", "MessageType", "Patient", "Variant", "mend"]
+__all__ = ["Message", "MessageFlag", "MessageType", "Unmarshaller", "Variant"]
+_loading = RLock()
 
 
-class Patient:
-    """A socket for the library's writer: one that is full took no bytes, which the writer knows how to wait out.
+class Bare(ModuleType):
+    """A package whose own file, which loads all of it, is run when something is asked for that is not a module."""
 
-    The writer believes descriptors gone after its first try, so they are kept here until some bytes take them along.
-    """
-
-    def __init__(self, sock: socket.socket):
-        self.socket = sock
-        self.unsent: list[int] = []
-
-    def send(self, data: memoryview) -> int:
-        """The bytes that the kernel took, 0 when it is full."""
+    def __getattr__(self, name: str) -> Any:
+        with _loading:
+            if vars(self).pop("bare", False) and self.__spec__ and self.__spec__.loader:
+                self.__spec__.loader.exec_module(self)
         try:
-            if not self.unsent:
-                return self.socket.send(data)
-            sent = socket.send_fds(self.socket, [data], self.unsent)
-        except BlockingIOError:
-            return 0
-        self.close()
-        return sent
-
-    def sendmsg(self, buffers: list[memoryview], ancillary: Iterable[tuple[int, int, Iterable[int]]]) -> int:
-        """The same with file descriptors, of which copies go, so that the caller may close its own at once."""
-        self.unsent = [os.dup(fd) for _, _, fds in ancillary for fd in fds]
-        return self.send(buffers[0])
-
-    def close(self) -> None:
-        """Close what is held."""
-        held, self.unsent = self.unsent, []
-        for fd in held:
-            os.close(fd)
+            return vars(self)[name]
+        except KeyError:
+            raise AttributeError(f"module {self.__name__} has no attribute {name}") from None
 
 
-def mend(bus: MessageBus) -> Patient:
-    """Make a connected bus wait where it would drop the connection. Called once, right after `connect`."""
-    writer: Any = bus._writer
-    patient = Patient(writer.sock)
-    writer.sock = patient
-    return patient
+def make_bare(name: str) -> bool:
+    """Let the modules of a package be imported without the rest of it; whether it is installed."""
+    if name in sys.modules:
+        return True
+    spec = find_spec(name)
+    if spec is None:
+        return False
+    module = Bare(name)
+    vars(module).update(
+        bare=True, __spec__=spec, __path__=spec.submodule_search_locations, __file__=spec.origin, __package__=name
+    )
+    sys.modules[name] = module
+    return True
+
+
+def _library() -> str:
+    asked = os.environ.get("SPLITVIRT_DBUS") == "dbus-next"
+    return "dbus_fast" if not asked and make_bare("dbus_fast") else "dbus_next"  # whose modules need its own file
+
+
+if not TYPE_CHECKING:
+    LIBRARY = _library()
+    Message = import_module(f"{LIBRARY}.message").Message
+    MessageFlag = import_module(f"{LIBRARY}.constants").MessageFlag
+    MessageType = import_module(f"{LIBRARY}.constants").MessageType
+    Variant = import_module(f"{LIBRARY}.signature").Variant
+    Unmarshaller = import_module(f"{LIBRARY}._private.unmarshaller").Unmarshaller

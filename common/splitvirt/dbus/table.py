@@ -1,7 +1,6 @@
 """What a contract looks like on the bus: interfaces with methods, properties and signals, and their introspection."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -12,15 +11,13 @@ from splitvirt.api.wire import Wire
 from splitvirt.dbus import names
 
 
-@dataclass
 class Property:
     """A property: read by a call or from an attribute, written by a call."""
 
-    name: str
-    signature: str
-    read: Call | None = None
-    write: Call | None = None
-    attribute: str = ""
+    def __init__(self, name: str, signature: str, attribute: str = "") -> None:
+        self.name, self.signature, self.attribute = name, signature, attribute
+        self.read: Call | None = None
+        self.write: Call | None = None
 
     @property
     def access(self) -> str:
@@ -29,15 +26,14 @@ class Property:
         return "readwrite" if readable and self.write else "read" if readable else "write"
 
 
-@dataclass
 class Interface:
     """One interface, of the root or of a kind of object."""
 
-    name: str
-    on: type
-    methods: dict[str, Call] = field(default_factory=dict)
-    signals: list[Event] = field(default_factory=list)
-    accessors: list[Call] = field(default_factory=list)
+    def __init__(self, name: str, on: type) -> None:
+        self.name, self.on = name, on
+        self.methods: dict[str, Call] = {}
+        self.signals: list[Event] = []
+        self.accessors: list[Call] = []
 
     @property
     def on_object(self) -> bool:
