@@ -49,6 +49,9 @@ mv -T "$lib.new" "$lib" # at once: a call may start a daemon at any time
 
 put 644 /usr/lib/systemd/system "$here"/systemd/system/*
 put 644 /usr/lib/systemd/user "$here"/systemd/user/*
+# a unit's device list knows only drivers that are loaded when it is started
+install -d "$root/usr/lib/modules-load.d"
+echo macvtap > "$root/usr/lib/modules-load.d/splitvirt.conf"
 put 644 /usr/share/dbus-1/system-services "$here"/systemd/dbus/system-services/*
 put 644 /usr/share/dbus-1/services "$here"/systemd/dbus/services/*
 put 644 /usr/share/dbus-1/system.d "$here"/policy/dbus/*.conf
@@ -72,6 +75,7 @@ if [ -e "$here/packaging/completion/splitvirt.bash" ]; then
 fi
 
 if [ -n "$now" ]; then
+  modprobe -q macvtap 2>/dev/null || true # built in, or not there: then there is no macvtap
   systemctl daemon-reload
   busctl call org.freedesktop.DBus / org.freedesktop.DBus ReloadConfig >/dev/null 2>&1 || true
   for daemon in virtqemud virtnetworkd; do

@@ -39,33 +39,41 @@ UMask=0022
 
 QEMU_SANDBOX = """\
 # QEMU and its helpers inherit what is set here, so a line that a guest could feel is left out, with its reason:
-#   ProtectSystem, ProtectHome, PrivateTmp, ReadWritePaths: disks, kernels and sockets lie anywhere on the host
-#   PrivateDevices, DeviceAllow: guests use /dev/kvm, vhost, vfio, hugepages, block devices and USB devices
-#   PrivateNetwork, RestrictAddressFamilies, IPAddressDeny: migration, VNC, user networking and vhost-vsock
+#   ProtectSystem, ProtectHome, PrivateTmp, ReadOnlyPaths: disks, kernels and sockets lie anywhere on the host
+#   PrivateDevices, DeviceAllow: a guest may be given any block, USB, vfio, serial, input or tape device of the host,
+#     also one whose driver was not there yet when the daemon was started
+#   PrivateNetwork, IPAddressDeny: migration, VNC, network disks, user networking and vhost-vsock
 #   PrivateUsers, User, DynamicUser: guests run as other users, and the daemon takes over file ownership
 #   NoNewPrivileges: it would keep a guest from entering its AppArmor or SELinux domain
-#   RestrictSUIDSGID: qemu-bridge-helper is set-uid
+#   RestrictSUIDSGID: what a guest shares with the host (virtiofs) may have these bits
 #   MemoryDenyWriteExecute: QEMU's own translator (TCG) writes code
-#   RestrictNamespaces: a guest may get a mount namespace of its own
-#   RestrictRealtime, ProtectControlGroups, ProtectKernelTunables: <cputune> schedulers, guests' cgroups, KSM
-#   SystemCallFilter: QEMU brings its own, per guest and with its version's knowledge (-sandbox on)
+#   ProtectControlGroups: the limits of guests are there
 #   ProtectProc, ProcSubset: guests are watched through /proc/PID
+#   SystemCallFilter as a list of what is allowed: QEMU brings its own, with its version's knowledge (-sandbox on)
+# KSM, the cancel file of a TPM and drivers of devices that are given to guests are written to:
+ProtectKernelTunables=yes
+ReadWritePaths=-/sys/kernel/mm/ksm -/sys/devices -/sys/bus
 ProtectClock=yes
 ProtectHostname=yes
 ProtectKernelLogs=yes
 ProtectKernelModules=yes
 LockPersonality=yes
+RestrictRealtime=yes
 SystemCallArchitectures=native
 UMask=0022
-CapabilityBoundingSet=~CAP_SYS_BOOT CAP_SYS_MODULE CAP_SYSLOG CAP_WAKE_ALARM CAP_MAC_ADMIN CAP_SYS_TIME CAP_SYS_PACCT
-CapabilityBoundingSet=~CAP_SYS_TTY_CONFIG CAP_BLOCK_SUSPEND CAP_LEASE CAP_LINUX_IMMUTABLE
+# virtiofsd and passt shut themselves in
+RestrictNamespaces=user pid net uts mnt ipc
+# AF_ALG: QEMU's ciphers for encrypted disks; AF_NETLINK: links, and udev for USB; AF_VSOCK: guests' channels
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK AF_VSOCK AF_ALG
+SystemCallFilter=~@clock @cpu-emulation @module @obsolete @raw-io @reboot @swap
+SystemCallErrorNumber=EPERM
 """
 
 NETWORK_SANDBOX = (
     """\
 # Left out, with the reason:
 #   PrivateNetwork, IPAddressDeny: bridges, taps and firewall rules of the host are the job
-#   PrivateDevices: /dev/net/tun makes taps (DeviceAllow= below opens it alone)
+#   PrivateDevices: /dev/net/tun and /dev/tapN of macvtap make taps (DeviceAllow= below opens these alone)
 #   ProtectKernelTunables: /proc/sys/net (forwarding, bridge settings) is the job
 #   ProtectKernelModules: the kernel loads bridge, tun and nf_tables modules on demand, which asks for no capability
 #   User, PrivateUsers: dnsmasq is started with the ports 53 and 67, as its own user from there on
@@ -82,9 +90,11 @@ ProtectControlGroups=yes
 ProtectKernelModules=yes
 DevicePolicy=closed
 DeviceAllow=/dev/net/tun rw
+DeviceAllow=char-macvtap rw
 RestrictNamespaces=yes
 RestrictAddressFamilies=AF_UNIX AF_NETLINK AF_INET AF_INET6 AF_PACKET
 SystemCallFilter=@system-service
+SystemCallFilter=~@resources
 SystemCallErrorNumber=EPERM
 """
 )
@@ -95,12 +105,17 @@ DAEMONS = (
         "QEMU virtual machines",
         QEMU_SANDBOX,
         after="virtnetworkd.socket virtlogd.socket remote-fs.target iscsid.service apparmor.service",
+        # files of other users, and virtiofsd: the first line; guests as other users; taps, low ports of screens;
+        # locked memory, limits, priorities, /proc of guests; helpers that shut themselves in
+        capabilities="CAP_CHOWN CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_FOWNER CAP_FSETID CAP_SETFCAP CAP_MKNOD "
+        "CAP_SETUID CAP_SETGID CAP_SETPCAP CAP_KILL CAP_NET_ADMIN CAP_NET_BIND_SERVICE "
+        "CAP_IPC_LOCK CAP_SYS_RESOURCE CAP_SYS_NICE CAP_SYS_PTRACE CAP_SYS_ADMIN CAP_SYS_CHROOT",
     ),
     Daemon(
         "virtnetworkd",
         "virtual networks",
         NETWORK_SANDBOX,
-        after="network.target firewalld.service nftables.service",
+        after="network.target systemd-modules-load.service firewalld.service nftables.service",
         capabilities="CAP_NET_ADMIN CAP_NET_RAW CAP_NET_BIND_SERVICE CAP_SETUID CAP_SETGID CAP_SETPCAP CAP_CHOWN "
         "CAP_DAC_OVERRIDE CAP_FOWNER CAP_KILL",
     ),
