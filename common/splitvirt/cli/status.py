@@ -6,6 +6,7 @@ import os
 import socket
 import time
 from dataclasses import asdict, dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 
 from splitvirt.connect import DRIVERS
@@ -19,7 +20,7 @@ class Daemon:
     """What there is to see of one daemon."""
 
     name: str
-    state: str = "not installed"
+    state: str = "not set up"
     pid: int = 0
     up: float = 0.0
     clients: int = 0
@@ -57,13 +58,14 @@ def run(options: argparse.Namespace) -> int:
         text = json.dumps([asdict(one) for one in daemons], indent=2) if options.json else screen(daemons, layout)
         print((CLEAR if options.watch else "") + text, flush=True)
         if not options.watch:
-            return 0 if any(one.state != "not installed" for one in daemons) else 3
+            return 0 if any(one.state != "not set up" for one in daemons) else 3
         time.sleep(options.watch)
 
 
 def survey(layout: Layout) -> list[Daemon]:
-    """Every daemon of the suite, as it is now."""
-    return [look(layout, daemon) for daemon, _, _ in DRIVERS.values()]
+    """The daemons that are here, and those that could be: of other names one may be libvirt's, and is shown then."""
+    found = (look(layout, daemon) for daemon, _, _ in DRIVERS.values())
+    return [one for one in found if one.state != "not set up" or find_spec(one.name)]
 
 
 def look(layout: Layout, name: str) -> Daemon:
@@ -160,9 +162,11 @@ def screen(daemons: list[Daemon], layout: Layout) -> str:
     where = f"below {layout.root}" if layout.root else layout.mode
     lines = [f"splitvirt on {socket.gethostname()} ({where}), {time.strftime('%Y-%m-%d %H:%M:%S')}", ""]
     lines.append("".join(f"{title:{width}}" for title, width in COLUMNS))
-    lines += [row(one).rstrip() for one in daemons if one.state != "not installed"]
-    missing = [one.name for one in daemons if one.state == "not installed"]
-    return "\n".join([*lines, "", f"not here: {', '.join(missing)}"] if missing else lines)
+    lines += [row(one).rstrip() for one in daemons]
+    if all(one.state == "not set up" for one in daemons):
+        start = f"{daemons[0].name} --root {layout.root} starts one" if layout.root else "make install sets them up"
+        lines += ["", f"Nothing is running or waiting {'there' if layout.root else 'here'}: {start}."]
+    return "\n".join(lines)
 
 
 def row(one: Daemon) -> str:

@@ -91,4 +91,9 @@ def test_the_doctor_finds_a_socket_that_nobody_serves(tmp_path: Path, capsys: py
 
 def test_status_says_what_is_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["status", "--root", str(tmp_path)]) == 3
-    assert "not here: virtqemud" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "virtqemud       not set up\n" in shown
+    assert f"Nothing is running or waiting there: virtqemud --root {tmp_path} starts one." in shown
+    assert "virtlxcd" not in shown
+    assert main(["status", "--root", str(tmp_path), "--json"]) == 3
+    assert [one["name"] for one in json.loads(capsys.readouterr().out)] == ["virtqemud", "virtnetworkd"]
