@@ -1,6 +1,7 @@
 """`splitvirt`: the commands beside virsh."""
 
 import argparse
+import os
 import sys
 from importlib import import_module
 from importlib.util import find_spec
@@ -25,7 +26,7 @@ def parser_for(command: str) -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command; 2 when it is not known, 1 with the reason in a line when it fails."""
+    """Run one command; 2 when it is not known, 1 with the reason in a line when it fails, 130 after Ctrl-C."""
     words = sys.argv[1:] if argv is None else argv
     if words[:1] == ["--version"]:
         import splitvirt
@@ -41,6 +42,13 @@ def main(argv: list[str] | None = None) -> int:
     options = parser_for(words[0]).parse_args(words[1:])
     try:
         status: int = import_module(f"splitvirt.cli.{words[0]}").run(options)
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read it has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains at its end
+        return 141
+    except KeyboardInterrupt:
+        print(file=sys.stderr)
+        return 130
     except (VirtError, OSError) as error:
         print(f"splitvirt: {error}", file=sys.stderr)
         return 1

@@ -132,7 +132,7 @@ def _raw_terminal() -> Iterator[None]:
         yield
         return
     before = termios.tcgetattr(sys.stdin)
-    print("splitvirt: connected to the console; the escape character is ^]", file=sys.stderr)
+    print("splitvirt: connected to the console; ^] ends the guest", file=sys.stderr)
     tty.setraw(sys.stdin)
     try:
         yield

@@ -2,6 +2,8 @@
 
 import argparse
 import code
+import contextlib
+from typing import Any
 
 from splitvirt.api.errors import VirtError
 
@@ -23,8 +25,20 @@ def run(options: argparse.Namespace) -> int:
     except VirtError as error:
         print(f"splitvirt: {error}", file=sys.stderr)
         return 1
+    names = {"hv": driver}
+    _edit_lines(names)
     try:
-        code.interact(f"{options.connect} is hv; try hv.domains()", local={"hv": driver}, exitmsg="")
+        code.interact(f"{options.connect} is hv; try hv.domains()", local=names, exitmsg="")
     finally:
         driver.close()
     return 0
+
+
+def _edit_lines(names: dict[str, Any]) -> None:
+    """Arrow keys, history and Tab, where Python has them."""
+    with contextlib.suppress(ImportError):
+        import readline
+        import rlcompleter
+
+        readline.set_completer(rlcompleter.Completer(names).complete)
+        readline.parse_and_bind("tab: complete")
