@@ -103,6 +103,11 @@ class CcidAddress(Address, when=("type", "ccid")):
     controller: Unsigned = attr(default=0)
     slot: Unsigned = attr(default=0)
 
+    @property
+    def place(self) -> tuple[int, int]:
+        """Reader and slot."""
+        return self.controller, self.slot
+
 
 class UsbAddress(Address, when=("type", "usb")):
     """A port of a USB controller, or of a hub on a port: "1.2" is port 2 of the hub at port 1."""

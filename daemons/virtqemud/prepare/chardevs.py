@@ -1,9 +1,11 @@
 """Serial ports, parallel ports, consoles and channels: targets, numbers, and the first serial port as a console."""
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from splitvirt.api.errors import InternalError
 from splitvirt.xml.address import CcidAddress
 from splitvirt.xml.devices.channel import Channel
 from splitvirt.xml.devices.console import Console
@@ -20,6 +22,8 @@ MODELS = {
     "pci-serial": "pci-serial",
     "isa-debug": "isa-debugcon",
 }
+BUILT_IN = (None, "isa-serial", "spapr-vio-serial", "system-serial", "sclp-serial")
+"""Serial ports that a machine's firmware prints on, so that they are consoles."""
 SHARED = ("type", "sources", "log_file", "log_append", "protocol")
 """What a console that is a serial port has in common with it."""
 
@@ -30,6 +34,7 @@ def defaults(domain: Domain, caps: Capabilities) -> None:
     for i, console in enumerate(devices.consoles):
         console.target_port = i
     number(devices.serials)
+    check_numbers(devices.serials)
     for i in range(len(devices.parallels)):
         number(devices.parallels[: i + 1])
     for serial in devices.serials:
@@ -54,6 +59,14 @@ def number(ports: Sequence[Serial | Parallel]) -> None:
             port.target_port = max((p.target_port for p in ports if p.target_port is not None), default=-1) + 1
 
 
+def check_numbers(serials: Sequence[Serial]) -> None:
+    """Raise InternalError where two ports that say they are a PC's have one number."""
+    counts = Counter(serial.target_port for serial in serials if serial.target_type == "isa-serial")
+    for port, times in counts.items():
+        if times > 1:
+            raise InternalError(f"target port '{port}' already allocated")
+
+
 def target(serial: Serial, domain: Domain) -> None:
     """The kind of serial port that the machine has."""
     if serial.target_type is None:
@@ -75,7 +88,7 @@ def same_console(domain: Domain) -> None:
         devices.serials.append(port)
         target(port, domain)
     elif devices.serials and (first is None or first.target_type != "serial"):
-        if devices.serials[0].target_type != "isa-serial":
+        if devices.serials[0].target_type not in BUILT_IN:
             return
         first = Console(target_type="serial", type=devices.serials[0].type)
         devices.consoles.insert(0, first)

@@ -3,6 +3,7 @@
 from splitvirt.api.errors import ConfigUnsupported, InternalError, XMLDetail, XMLError
 from splitvirt.xml.address import PciAddress
 from splitvirt.xml.devices.controller import (
+    Controller,
     ControllerDriver,
     IdeController,
     PciController,
@@ -31,10 +32,11 @@ OWN_NAMES: dict[str, tuple[str, ...]] = {
 PORTS = ("pcie-root-port", "pcie-switch-downstream-port")
 EXPANDERS = ("pci-expander-bus", "pcie-expander-bus")
 OPTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "bus_nr": ("busNr", EXPANDERS),
+    "node": ("numaNode", (*EXPANDERS, "pci-root")),
     "chassis_nr": ("chassisNr", ("pci-bridge",)),
     "chassis": ("chassis", PORTS),
     "port": ("port", PORTS),
-    "bus_nr": ("busNr", EXPANDERS),
     "hotplug": ("hotplug", (*PORTS, "pci-root")),
 }
 """Which models have each option."""
@@ -45,6 +47,7 @@ def check(domain: Domain, caps: Capabilities) -> None:
     """Raise for controllers that contradict each other or that QEMU does not have."""
     threads = thread_ids(domain)
     for controller in domain.devices.controllers:
+        check_driver(controller)
         if isinstance(controller, UsbController):
             check_usb(controller)
         elif isinstance(controller, ScsiController):
@@ -54,6 +57,18 @@ def check(domain: Domain, caps: Capabilities) -> None:
         elif isinstance(controller, IdeController):
             check_ide(controller, domain)
     check_usb_set(domain)
+
+
+def check_driver(controller: Controller) -> None:
+    """Options that only virtio-scsi has."""
+    driver = controller.driver
+    if driver is None or (controller.type == "scsi" and getattr(controller, "model", None) in VIRTIO_SCSI):
+        return
+    if driver.iothread and controller.type == "scsi":
+        raise XMLError("'iothread' attribute only supported for virtio scsi controllers")
+    for name in ("queues", "cmd_per_lun", "max_sectors", "ioeventfd"):
+        if getattr(driver, name):
+            raise ConfigUnsupported(f"'{name}' is only supported by virtio-scsi controller")
 
 
 def check_usb(controller: UsbController) -> None:
@@ -108,12 +123,6 @@ def check_scsi(controller: ScsiController, threads: set[int]) -> None:
     if model == "ncr53c90":
         raise ConfigUnsupported("ncr53c90 SCSI controller is not a built-in for this machine")
     driver = controller.driver or ControllerDriver()
-    if model not in VIRTIO_SCSI:
-        if driver.iothread:
-            raise XMLError("'iothread' attribute only supported for virtio scsi controllers")
-        for name in ("queues", "cmd_per_lun", "max_sectors", "ioeventfd"):
-            if getattr(driver, name) is not None:
-                raise ConfigUnsupported(f"'{name}' is only supported by virtio-scsi controller")
     if driver.iothread and driver.iothread not in threads:
         raise ConfigUnsupported(f"controller iothread '{driver.iothread}' not defined in iothreadid")
 

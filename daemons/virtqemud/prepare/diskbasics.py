@@ -32,18 +32,11 @@ def check(domain: Domain, caps: Capabilities) -> None:
 
 
 def check_target(disk: Disk) -> None:
-    """A disk must have a target name of a kind that fits its bus."""
+    """A disk must have a target name."""
     if disk.target is None:
         named = source_name(disk)
         message = f"missing target information for device {named}" if named else "missing target information for device"
         raise VirtError(c.VIR_ERR_NO_TARGET, c.VIR_FROM_DOMAIN, message)
-    floppy = disk.device == "floppy"
-    if floppy and not disk.target.startswith("fd"):
-        raise InternalError(f"Invalid floppy device name: {disk.target}")
-    if floppy and disk.bus != "fdc":
-        raise InternalError(f"Invalid bus type '{disk.bus}' for floppy disk")
-    if not floppy and disk.bus == "fdc" and disk.device == "disk":
-        raise InternalError("Invalid bus type 'fdc' for disk")
 
 
 def source_name(disk: Disk) -> str:
@@ -82,7 +75,6 @@ def check_secrets(disk: Disk) -> None:
     for encryption in (disk.encryption, source.encryption if source is not None else None):
         if encryption is not None:
             check_encryption(encryption)
-            check_engine(encryption, source)
 
 
 def check_auth(auth: Auth, protocol: str) -> None:
@@ -101,9 +93,8 @@ def check_engine(encryption: Encryption, source: object) -> None:
     if encryption.engine == "librbd":
         if not isinstance(source, NetworkSource) or source.protocol != "rbd":
             raise ConfigUnsupported("librbd encryption is supported only with RBD backed disks")
-    elif encryption.format in ("luks2", "luks-any"):
-        text = f"{encryption.format} is currently not supported by the qemu encryption engine"
-        raise ConfigUnsupported(text)
+    elif encryption.format == "luks2":
+        raise ConfigUnsupported("luks2 is currently not supported by the qemu encryption engine")
 
 
 def check_encryption(encryption: Encryption) -> None:

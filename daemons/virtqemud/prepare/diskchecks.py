@@ -8,20 +8,21 @@ from splitvirt.api.errors import ConfigUnsupported, InternalError, VirtError, XM
 from splitvirt.xml.address import DriveAddress
 from splitvirt.xml.devices.backingstore import BackingStore
 from splitvirt.xml.devices.disk import Disk, DiskDriver, IoTune
-from splitvirt.xml.devices.source import NetworkSource
+from splitvirt.xml.devices.source import NetworkSource, NvmeSource
 from splitvirt.xml.domain import Domain
 from virtqemud.emulator.capabilities import Capabilities
 
-from .diskbasics import source_name
+from .diskbasics import check_engine, source_name
 from .drives import index_of
 from .filesystems import shares_memory
 from .machine import is_i440fx
 from .tune import thread_ids
+from .virtio import no_virtio_options
 
 SAFE_SERIAL = re.compile(r"[-A-Za-z0-9_ .+]*")
 LIMIT = 10**15  # QEMU's bound of a throttling value
 NOT_VHOSTUSER = ("serial", "wwn", "vendor", "product", "geometry", "iotune", "readonly", "shareable", "transient")
-ONLY_VIRTIO = ("iommu", "ats", "packed", "page_per_vq")
+HARD = ("hd", "sd", "vd", "xvd", "ubd")
 
 
 def check(domain: Domain, caps: Capabilities) -> None:
@@ -29,6 +30,7 @@ def check(domain: Domain, caps: Capabilities) -> None:
     threads = thread_ids(domain)
     for disk in domain.devices.disks:
         driver = disk.driver or DiskDriver()
+        check_source(disk)
         check_name(disk)
         check_kind(disk)
         check_vhostuser(disk, domain)
@@ -36,6 +38,9 @@ def check(domain: Domain, caps: Capabilities) -> None:
         check_iothread(disk, driver, threads)
         check_sharing(disk, driver)
         check_formats(disk)
+        for encryption in (disk.encryption, disk.source.encryption if disk.source is not None else None):
+            if encryption is not None:
+                check_engine(encryption, disk.source)
         check_identity(disk)
         check_geometry(disk)
         check_drive(disk, domain)
@@ -44,26 +49,48 @@ def check(domain: Domain, caps: Capabilities) -> None:
     check_pairs(domain.devices.disks)
 
 
+def check_source(disk: Disk) -> None:
+    """What is needed of LUNs and of whole sources, before the drive itself is looked at."""
+    check_lun_source(disk)
+    source = disk.source
+    if source is not None and source.reservations and disk.device != "lun":
+        raise ConfigUnsupported("<reservations/> allowed only for lun devices")
+    if isinstance(source, NvmeSource) and not source.namespace:
+        raise ConfigUnsupported("NVMe namespace can't be zero")
+    if disk.model is not None and disk.bus != "virtio":
+        raise ConfigUnsupported(f"disk model '{disk.model}' not supported for bus '{disk.bus}'")
+
+
 def check_name(disk: Disk) -> None:
+    """The tray, then a name and a bus that fit each other."""
     target = disk.target or ""
-    if index_of(target) is None and disk.device == "disk":
-        raise InternalError(f"Invalid harddisk device name: {target}")
-    if disk.bus not in ("xen", None) and target[-1:].isdigit() and index_of(target) is not None:
+    if disk.tray is not None and disk.device not in ("cdrom", "floppy"):
+        raise ConfigUnsupported("tray is only valid for cdrom and floppy")
+    if disk.device == "floppy":
+        if disk.bus != "fdc":
+            raise InternalError(f"Invalid bus type '{disk.bus}' for floppy disk")
+        if not target.startswith("fd"):
+            raise InternalError(f"Invalid floppy device name: {target}")
+    else:
+        if disk.bus == "fdc":
+            raise InternalError("Invalid bus type 'fdc' for disk")
+        if disk.device == "disk" and not target.startswith(HARD):
+            raise InternalError(f"Invalid harddisk device name: {target}")
+    xen = disk.bus == "xen" and target.startswith(("xvd", "hd"))
+    if not xen and target[-1:].isdigit() and index_of(target) is not None:
         raise ConfigUnsupported(f"invalid disk target '{target}', partitions can't appear in disk targets")
 
 
 def check_kind(disk: Disk) -> None:
     """What each kind of drive has."""
-    if disk.device == "cdrom" and disk.bus == "virtio":
-        raise ConfigUnsupported(f"disk type of '{disk.target}' does not support ejectable media")
-    if disk.tray is not None and disk.device not in ("cdrom", "floppy"):
-        raise ConfigUnsupported("tray is only valid for cdrom and floppy")
     if disk.removable is not None and disk.bus != "usb":
         raise XMLError("removable is only valid for usb disks")
+    if disk.device == "cdrom" and disk.bus in ("virtio", "sd"):
+        raise ConfigUnsupported(f"disk type of '{disk.target}' does not support ejectable media")
     if disk.rotation_rate and disk.bus not in ("scsi", "ide", "sata"):
         raise InternalError("rotation rate is only valid for SCSI/IDE/SATA bus")
-    if disk.model is not None and disk.bus != "virtio":
-        raise ConfigUnsupported(f"disk model '{disk.model}' not supported for bus '{disk.bus}'")
+    if disk.rotation_rate and disk.device != "disk":
+        raise InternalError("rotation rate is only valid for disk device")
     if disk.device == "disk" and disk.readonly and disk.bus in ("ide", "sata"):
         raise ConfigUnsupported(f"readonly {disk.bus} disks are not supported")
     source = disk.source
@@ -74,10 +101,8 @@ def check_kind(disk: Disk) -> None:
             raise XMLError(kind)
         if disk.device not in ("cdrom", "floppy") and source.startup_policy == "requisite":
             raise XMLError("disk startupPolicy 'requisite' is allowed only for cdrom or floppy")
-    if source is not None and source.reservations and disk.device != "lun":
-        raise ConfigUnsupported("<reservations/> allowed only for lun devices")
-    if isinstance(source, NetworkSource) and source.protocol in ("tftp",):
-        raise ConfigUnsupported(f"'{source.protocol}' protocol is not supported with this QEMU binary")
+    if isinstance(source, NetworkSource):
+        check_network(source)
     check_lun(disk)
     if disk.empty and disk.device not in ("cdrom", "floppy"):
         text = f"missing source information for device {disk.target}"
@@ -101,20 +126,36 @@ def check_vhostuser(disk: Disk, domain: Domain) -> None:
         raise ConfigUnsupported("'vhostuser' requires shared memory")
 
 
-def check_lun(disk: Disk) -> None:
+def check_network(source: NetworkSource) -> None:
+    """Protocols that QEMU has, and ports where they may be told."""
+    if source.protocol == "tftp":
+        raise ConfigUnsupported(f"'{source.protocol}' protocol is not supported with this QEMU binary")
+    if source.protocol == "nfs" and any(host.port for host in source.hosts):
+        raise ConfigUnsupported("port cannot be specified in 'nfs' protocol host")
+
+
+def check_lun_source(disk: Disk) -> None:
     """A LUN is a real SCSI device, passed through as it is."""
     if disk.device != "lun":
         for name in ("rawio", "sgio"):
             if getattr(disk, name) is not None:
                 raise ConfigUnsupported(f"{name} can be used only with device='lun'")
         return
-    if disk.bus not in ("scsi", "virtio"):
-        raise ConfigUnsupported(f"disk device='lun' is not supported for bus='{disk.bus}'")
     if disk.type not in ("block", "network", "volume"):
         raise ConfigUnsupported("disk device='lun' is only valid for block type disk source")
     source = disk.source
     if isinstance(source, NetworkSource) and source.protocol != "iscsi":
         raise ConfigUnsupported(f"disk device='lun' is not supported for protocol='{source.protocol}'")
+    if source is not None and source.slices:
+        raise ConfigUnsupported("disk device 'lun' doesn't support storage slice")
+
+
+def check_lun(disk: Disk) -> None:
+    """What QEMU can pass through, and what a LUN says itself."""
+    if disk.device != "lun":
+        return
+    if disk.bus not in ("scsi", "virtio"):
+        raise ConfigUnsupported(f"disk device='lun' is not supported for bus='{disk.bus}'")
     if disk.driver and disk.driver.type not in (None, "raw"):
         raise ConfigUnsupported("disk device 'lun' must use 'raw' format")
     if disk.sgio == "unfiltered":
@@ -142,13 +183,9 @@ def check_driver(disk: Disk, driver: DiskDriver) -> None:
     for name in ("ioeventfd", "event_idx"):
         if getattr(driver, name) is not None:
             raise ConfigUnsupported(f"disk {name} mode supported only for virtio bus")
-    for name in ("queues", "queue_size"):
-        if getattr(driver, name):
-            text = f"{name} attribute in disk driver element is only supported by virtio-blk"
-            raise ConfigUnsupported(text)
-    for name in ONLY_VIRTIO:
-        if getattr(driver, name) is not None:
-            raise ConfigUnsupported(f"{name} driver option is only supported for virtio devices")
+    if driver.queues:
+        raise ConfigUnsupported("queues attribute in disk driver element is only supported by virtio-blk")
+    no_virtio_options(driver)
 
 
 def check_iothread(disk: Disk, driver: DiskDriver, threads: set[int]) -> None:
@@ -168,6 +205,8 @@ def check_sharing(disk: Disk, driver: DiskDriver) -> None:
         raise ConfigUnsupported(text)
     if not disk.transient:
         return
+    if disk.share_backing and disk.bus not in ("virtio", "usb", "scsi"):
+        raise ConfigUnsupported(f"disk bus '{disk.bus}' doesn't support transiend disk backing image sharing")
     if disk.readonly:
         raise ConfigUnsupported(f"transient disk '{disk.target}' must not be read-only")
     if disk.type != "file":
@@ -285,10 +324,6 @@ def check_pairs(disks: list[Disk]) -> None:
                 f"target '{one.target}' duplicated for disk sources '{source_name(one) or '<null>'}' "
                 f"and '{source_name(other) or '<null>'}'"
             )
-        if one.wwn and one.wwn == other.wwn:
-            raise XMLError("Disks have identical WWN")
-        if one.serial and one.serial == other.serial and (one.source is not None and one.source == other.source):
-            raise XMLError("Disks have identical serial")
         same_bus = one.bus == other.bus and isinstance(one.address, DriveAddress)
         if same_bus and one.address == other.address and isinstance(one.address, DriveAddress):
             controller, bus, target, unit = one.address.place

@@ -72,10 +72,11 @@ def same_as(name: str, old: str, new: str | None) -> None:
 def ports(graphics: Graphics) -> None:
     """A port that the driver is to choose is -1 (VNC) or absent (SPICE)."""
     if graphics.type == "vnc":
-        if graphics.autoport or graphics.port == -1 or (graphics.port is None and graphics.autoport is None):
+        free = graphics.port in (None, -1)
+        if graphics.autoport or (free and graphics.autoport is None):
             graphics.port, graphics.autoport = -1, True
         else:
-            graphics.port, graphics.autoport = graphics.port or None, False
+            graphics.port, graphics.autoport = None if free else graphics.port or None, False
     elif graphics.type == "spice":
         if graphics.autoport or (graphics.port == -1 and graphics.tls_port == -1):
             graphics.port, graphics.tls_port, graphics.autoport = None, None, True
@@ -103,7 +104,8 @@ def fill(video: Video) -> None:
     """One card's defaults."""
     model = video.model or ""
     if model == "none":
-        video.heads = None
+        for name in Video.FIELDS.keys() - {"model", "alias", "acpi_index"}:
+            setattr(video, name, None)
         return
     video.heads = 1 if video.heads is None else video.heads
     if video.vram:

@@ -41,14 +41,14 @@ def check(domain: Domain, caps: Capabilities) -> None:
     """Raise VirtError for what QEMU cannot do."""
     for filesystem in domain.devices.filesystems:
         check_ends(filesystem)
+        if filesystem.boot_order and not is_virtiofs(filesystem):
+            raise ConfigUnsupported("boot order is only supported for virtiofs")
         if filesystem.type != "mount":
             raise ConfigUnsupported("only supports mount filesystem type")
         if (filesystem.fmode is not None or filesystem.dmode is not None) and filesystem.accessmode != "mapped":
             raise ConfigUnsupported("fmode and dmode must be used with accessmode=mapped")
         if is_virtiofs(filesystem):
             check_virtiofs(filesystem, domain)
-        elif filesystem.boot_order:
-            raise ConfigUnsupported("boot order is only supported for virtiofs")
 
 
 def check_ends(filesystem: Filesystem) -> None:

@@ -86,22 +86,22 @@ def check_address(device: Hostdev) -> None:
 
 def check(domain: Domain, caps: Capabilities) -> None:
     """All other checks."""
-    check_pairs(domain)
     ramfb = [d for d in domain.devices.hostdevs if isinstance(d, MdevHostdev) and d.ramfb]
     if len(ramfb) > 1:
         raise ConfigUnsupported("Only one vgpu device can have 'ramfb' enabled")
     for device in domain.devices.hostdevs:
-        check_mode(device)
+        check_mode(device, domain)
         if isinstance(device, MdevHostdev):
             check_mdev(device, domain, caps)
         elif isinstance(device, ScsiHostdev) and isinstance(device.address, DriveAddress):
             check_scsi(device.address, domain)
+    check_pairs(domain)
 
 
-def check_mode(device: AnyHostdev) -> None:
+def check_mode(device: AnyHostdev, domain: Domain) -> None:
     """What each kind of device has."""
     if device.mode == "capabilities":
-        raise ConfigUnsupported("hostdev mode 'capabilities' is not supported in qemu")
+        raise ConfigUnsupported(f"hostdev mode 'capabilities' is not supported in {domain.type}")
     tuned = device.rom_enabled is not None or device.rom_bar is not None or device.rom_file is not None
     if tuned and not isinstance(device, PciHostdev | MdevHostdev):
         raise ConfigUnsupported("ROM tuning is only supported for PCI devices")

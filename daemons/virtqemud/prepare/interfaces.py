@@ -7,14 +7,13 @@ from splitvirt.xml.domain import Domain
 from virtqemud.emulator.capabilities import Capabilities
 
 from . import virtualports
+from .virtio import no_virtio_options
 
 MODELS = (("rtl8139", "rtl8139"), ("e1000", "e1000"), ("virtio-net-pci", "virtio"))
 """QEMU's devices and our names for them; the first that the emulator has is the default."""
 
 
-GENERATED: dict[str, tuple[str, ...]] = {
-    "ethernet": ("vnet",), "network": ("vnet",), "bridge": ("vnet",), "direct": ("macvtap", "macvlan"),
-}  # fmt: skip
+GENERATED = ("vnet", "macvtap", "macvlan")
 """Names of taps that the driver gives, which are none of a configuration."""
 
 
@@ -34,9 +33,10 @@ def defaults(domain: Domain, caps: Capabilities) -> None:
 
 
 def reduce(card: Interface) -> None:
-    """Drop what has no meaning for this kind of card."""
+    """Drop what has no meaning for this kind of card. Raises ConfigUnsupported for virtio options of others."""
     if card.driver is not None:
         if not (card.model or "").startswith("virtio"):
+            no_virtio_options(card.driver)
             card.driver = None
         elif card.driver.queues == 1:
             card.driver.queues = None
@@ -44,6 +44,6 @@ def reduce(card: Interface) -> None:
         card.vhost = None
     if card.type not in ("ethernet", "network", "bridge"):
         card.filterref = None
-    if card.target_dev and card.target_dev.startswith(GENERATED.get(card.type, ())):
+    if card.target_dev and card.target_dev.startswith(GENERATED):
         card.target_dev = None
     virtualports.complete(card)

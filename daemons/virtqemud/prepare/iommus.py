@@ -16,6 +16,10 @@ def basics(domain: Domain, caps: Capabilities) -> None:
         return
     if iommu.model != "virtio" and iommu.address is not None:
         raise XMLError(f"iommu model '{iommu.model}' can't have address")
+    if iommu.model == "virtio":
+        driver = iommu.driver or IommuDriver()
+        if any(getattr(driver, name) for name in driver.FIELDS):
+            raise XMLError("iommu model 'virtio' doesn't support additional attributes")
     if iommu.model == "virtio" and iommu.address is not None and not isinstance(iommu.address, PciAddress):
         raise ConfigUnsupported("IOMMU device: 'virtio' needs a PCI address")
     if iommu.model == "virtio" and not is_q35(domain):
@@ -38,8 +42,6 @@ def check_options(iommu: Iommu, domain: Domain) -> None:
     """Only Intel's has options, and interrupt remapping needs the I/O APIC in QEMU."""
     driver = iommu.driver or IommuDriver()
     if iommu.model == "virtio":
-        if any(getattr(driver, name) for name in driver.FIELDS):
-            raise XMLError("iommu model 'virtio' doesn't support additional attributes")
         if domain.features is None or not domain.features.acpi:
             raise ConfigUnsupported("IOMMU device: 'virtio' requires ACPI")
         return

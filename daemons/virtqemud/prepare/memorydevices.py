@@ -1,13 +1,12 @@
 """Memory devices: their defaults and slots, and what they may not be, in libvirt's words. Sizes in KiB."""
 
-from splitvirt.api.errors import ConfigUnsupported, InternalError, XMLDetail, XMLError
+from splitvirt.api.errors import ConfigUnsupported, InternalError, XMLDetail
 from splitvirt.xml.address import DimmAddress
 from splitvirt.xml.devices.memory import MemoryDevice
 from splitvirt.xml.domain import Domain
 from virtqemud.emulator.capabilities import Capabilities
 
 SLOTTED = ("dimm", "nvdimm")
-LEAST_LABEL = 128
 LEAST_BLOCK = 2048  # a transparent huge page
 
 
@@ -71,15 +70,11 @@ def check_device(memory: MemoryDevice, caps: Capabilities) -> None:
 
 
 def check_nvdimm(memory: MemoryDevice) -> None:
-    """The label lies in the device; what is in it stays."""
+    """What is in it stays."""
     if memory.discard:
         raise ConfigUnsupported("discard is not supported for nvdimms")
     if memory.uuid is not None:
         raise ConfigUnsupported("UUID is not supported for NVDIMM device")
-    if memory.label_size is not None and memory.label_size < LEAST_LABEL:
-        raise XMLError("nvdimm label must be at least 128KiB")
-    if memory.label_size is not None and memory.label_size >= memory.size:
-        raise XMLError("label size must be smaller than NVDIMM size")
 
 
 def check_virtio_mem(memory: MemoryDevice) -> None:

@@ -1,8 +1,10 @@
 """What the small devices may not be, each alone and all together: refusals in libvirt's words."""
 
 from collections import Counter
+from ipaddress import ip_address
 
 from splitvirt.api.errors import ConfigUnsupported, InternalError, XMLError
+from splitvirt.xml.address import CcidAddress, PciAddress
 from splitvirt.xml.devices.hostdev import MdevHostdev
 from splitvirt.xml.devices.input import Input
 from splitvirt.xml.devices.interface import Interface
@@ -12,9 +14,13 @@ from splitvirt.xml.devices.video import Video
 from splitvirt.xml.domain import Domain
 from virtqemud.emulator.capabilities import Capabilities
 
+from . import charchecks
+from .virtio import no_virtio_options
+
 
 def check(domain: Domain, caps: Capabilities) -> None:
     """Raise VirtError for the first that cannot be."""
+    charchecks.check(domain)
     consoles(domain)
     for dev in domain.devices.inputs:
         input_device(dev)
@@ -36,7 +42,10 @@ def check(domain: Domain, caps: Capabilities) -> None:
     audio(domain)
     watchdogs(domain)
     panics(domain)
-    if len(domain.devices.smartcards) > 1:
+    if domain.devices.nvram is not None:
+        raise ConfigUnsupported("nvram device is only supported for PPC64")
+    cards = domain.devices.smartcards
+    if len(cards) > 1 or any(isinstance(s.address, CcidAddress) and s.address.place != (0, 0) for s in cards):
         raise ConfigUnsupported("this QEMU binary lacks multiple smartcard support")
     for memory in domain.devices.shmems:
         shmem(memory)
@@ -44,6 +53,13 @@ def check(domain: Domain, caps: Capabilities) -> None:
 
 def panics(domain: Domain) -> None:
     """One of each model; POWER's is not ours."""
+    for panic in domain.devices.panics:
+        if panic.model == "s390":
+            raise ConfigUnsupported("only S390 guests support panic device of model 's390'")
+        if panic.model == "hyperv" and panic.address is not None:
+            raise ConfigUnsupported("setting the panic device address is not supported for model 'hyperv'")
+        if panic.model == "isa" and panic.address is not None and panic.address.type != "isa":
+            raise ConfigUnsupported("panic is supported only with ISA address type")
     models = [panic.model for panic in domain.devices.panics]
     for model in models:
         if model == "pseries":
@@ -59,6 +75,8 @@ def consoles(domain: Domain) -> None:
             raise ConfigUnsupported("Only the first console can be a serial port")
         if console.target_type in ("sclp", "sclplm"):
             raise ConfigUnsupported(f"{console.target_type}console is not supported in this QEMU binary")
+        if console.target_type not in ("serial", "virtio"):
+            raise ConfigUnsupported(f"unsupported console target type {console.target_type}")
 
 
 def input_device(dev: Input) -> None:
@@ -67,6 +85,8 @@ def input_device(dev: Input) -> None:
         raise InternalError(f"ps2 bus does not support {dev.type} input device")
     if dev.bus == "xen":
         raise InternalError("unsupported input bus xen")
+    if dev.type == "evdev" and dev.bus is not None:
+        raise ConfigUnsupported("input evdev doesn't support bus element")
     if dev.type == "passthrough" and dev.bus != "virtio":
         raise ConfigUnsupported("only bus 'virtio' is supported for 'passthrough' input devices")
     if dev.model and dev.bus != "virtio":
@@ -78,13 +98,18 @@ def input_device(dev: Input) -> None:
 def interface(dev: Interface) -> None:
     """What a card or a connection of its type cannot have."""
     virtio = (dev.model or "").startswith("virtio")
-    driver = dev.driver
     if dev.target_managed is False and dev.type != "ethernet":
         raise ConfigUnsupported(f"unmanaged target dev is not supported on interfaces of type '{dev.type}'")
-    if dev.ips and dev.type != "user":
-        raise ConfigUnsupported(
-            "Invalid attempt to set network interface guest-side IP route and/or address info, not supported by QEMU"
-        )
+    guest_side(dev)
+    if dev.mtu and dev.type not in ("network", "bridge", "ethernet", "vhostuser"):
+        raise ConfigUnsupported(f"setting MTU on interface type {dev.type} is not supported yet")
+    if dev.coalesce_frames is not None and dev.type not in ("network", "bridge"):
+        raise ConfigUnsupported(f"coalesce settings on interface type {dev.type} are not supported")
+    inbound = dev.bandwidth.inbound if dev.bandwidth else None
+    if inbound is not None and inbound.floor and dev.type != "network":
+        raise ConfigUnsupported("floor attribute is not supported for this config")
+    if dev.type == "vdpa" and not virtio:
+        raise ConfigUnsupported(f"invalid model for interface of type 'vdpa': '{dev.model}'")
     if dev.type == "vhostuser" and not virtio:
         raise InternalError(
             "Wrong or no <model> 'type' attribute specified with <interface type='vhostuser'/>. "
@@ -97,15 +122,32 @@ def interface(dev: Interface) -> None:
         )
     if dev.teaming_type == "transient" and dev.teaming_persistent is None:
         raise ConfigUnsupported("teaming persistent attribute must be set if teaming type is 'transient'")
+    if dev.teaming_type == "transient" and dev.type not in ("network", "hostdev"):
+        raise ConfigUnsupported(f"virtio-net teaming transient interface must be type='hostdev', not '{dev.type}'")
     if dev.teaming_type == "persistent" and not virtio:
         raise ConfigUnsupported(
             f"virtio-net teaming persistent interface must be <model type='virtio'/>, not '{dev.model}'"
         )
-    if driver is not None and not virtio:
-        for name in ("iommu", "ats", "packed", "page_per_vq"):
-            if getattr(driver, name) is not None:
-                raise ConfigUnsupported(f"{name} driver option is only supported for virtio devices")
     queue_sizes(dev)
+
+
+def guest_side(dev: Interface) -> None:
+    """Only the user's own network tells a guest its address, one of each family."""
+    if dev.type != "user":
+        if dev.ips or dev.routes:
+            raise ConfigUnsupported(
+                "Invalid attempt to set network interface guest-side IP route and/or address info, "
+                "not supported by QEMU"
+            )
+        return
+    if dev.routes:
+        raise ConfigUnsupported("Invalid attempt to set network interface guest-side IP route, not supported by QEMU")
+    families = [ip_address(ip.address).version for ip in dev.ips]
+    for version in (4, 6):
+        if families.count(version) > 1:
+            raise ConfigUnsupported(f"Only one IPv{version} address per interface is allowed")
+    if any(ip.peer for ip in dev.ips):
+        raise ConfigUnsupported("Invalid attempt to set peer IP for guest")
 
 
 def queue_sizes(dev: Interface) -> None:
@@ -157,26 +199,30 @@ def screens(domain: Domain) -> None:
 def video(dev: Video, domain: Domain) -> None:
     """What a graphics card cannot be."""
     kind = dev.model
+    if dev.driver and dev.driver.name == "vhostuser" and kind != "virtio":
+        raise ConfigUnsupported("'vhostuser' driver is only supported with 'virtio' device")
+    if kind != "virtio":
+        no_virtio_options(dev.driver)
+    if kind != "qxl" and dev.ram:
+        raise ConfigUnsupported("ram attribute only supported for video type qxl")
     if kind in ("xen", "vbox", "gop", "parallels"):
         raise ConfigUnsupported(f"domain configuration does not support video model '{kind}'")
     if kind == "none" and len(domain.devices.videos) > 1:
         raise ConfigUnsupported("a 'none' video type must be the only video device defined for the domain")
-    if not dev.primary and kind in ("vga", "cirrus", "vmvga"):
+    if kind == "ramfb" and dev.address is not None:
+        raise ConfigUnsupported("address not supported for video type ramfb")
+    if not dev.primary and kind in ("vga", "cirrus", "vmvga", "ramfb", "bochs"):
         raise ConfigUnsupported(f"video type '{kind}' is only valid as primary video device")
     if sum(bool(v.primary) for v in domain.devices.videos) > 1:
         raise ConfigUnsupported("Only one primary video device is supported")
     if dev.accel2d:
         raise ConfigUnsupported("qemu does not support the accel2d setting")
+    if dev.rendernode and not (dev.driver and dev.driver.name == "vhostuser"):
+        raise ConfigUnsupported("unsupported rendernode accel attribute without 'vhostuser'")
     if dev.accel3d and kind != "virtio":
         raise ConfigUnsupported("3d acceleration is supported only with 'virtio' video device")
-    if dev.driver and dev.driver.name == "vhostuser" and kind != "virtio":
-        raise ConfigUnsupported("'vhostuser' driver is only supported with 'virtio' device")
     if dev.heads not in (None, 1) and kind not in ("qxl", "virtio"):
         raise ConfigUnsupported(f"video type '{kind}' doesn't support multiple 'heads'")
-    if kind != "qxl" and dev.ram:
-        raise ConfigUnsupported("ram attribute only supported for video type qxl")
-    if dev.driver and dev.driver.iommu is not None and kind != "virtio":
-        raise ConfigUnsupported("iommu driver option is only supported for virtio devices")
     if kind == "qxl" and dev.vgamem and (dev.vgamem < 1024 or dev.vgamem & (dev.vgamem - 1)):
         raise ConfigUnsupported(
             "value for 'vgamem' must be at least 1 MiB (1024 KiB)"
@@ -190,6 +236,8 @@ def audio(domain: Domain) -> None:
     devices = domain.devices
     seen: set[int] = set()
     for backend in devices.audios:
+        if backend.type == "spice" and not any(g.type == "spice" for g in devices.graphics):
+            raise ConfigUnsupported("Spice audio is not supported without spice graphics")
         if backend.id in seen:
             raise XMLError(f"audio ID {backend.id} is used multiple times")
         seen.add(backend.id)
@@ -201,6 +249,13 @@ def audio(domain: Domain) -> None:
 def watchdogs(domain: Domain) -> None:
     """Of another architecture, or more than one."""
     for dev in domain.devices.watchdogs:
+        address = dev.address
+        if dev.model == "i6300esb" and not isinstance(address, PciAddress):
+            raise ConfigUnsupported("i6300esb model of watchdog can go only on PCI bus")
+        if dev.model == "ib700" and address is not None:
+            raise ConfigUnsupported("ib700 model of watchdog does not support configuring the address")
+        if dev.model == "diag288" and address is not None:
+            raise ConfigUnsupported("diag288 model of watchdog is virtual and cannot go on any bus.")
         if dev.model == "diag288":
             raise ConfigUnsupported("diag288 model of watchdog is allowed for s390 and s390x only")
     if len(domain.devices.watchdogs) > 1:
@@ -211,6 +266,8 @@ def shmem(dev: Shmem) -> None:
     """Names, and settings that the model has not."""
     if "/" in dev.name:
         raise ConfigUnsupported("shmem name cannot include '/' character")
+    if dev.name in (".", ".."):
+        raise ConfigUnsupported(f"shmem name cannot be equal to '{dev.name}'")
     if dev.model not in ("ivshmem-plain", "ivshmem-doorbell"):
         raise ConfigUnsupported("ivshmem device is not supported with this QEMU binary")
     if dev.model == "ivshmem-plain" and dev.server:

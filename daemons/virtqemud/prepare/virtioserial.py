@@ -6,6 +6,7 @@ Port 0 is left to consoles, which QEMU places by itself. Numbers are libvirt 9.0
 from splitvirt.api.errors import XMLError
 from splitvirt.xml.address import VirtioSerialAddress
 from splitvirt.xml.devices.channel import Channel
+from splitvirt.xml.devices.console import Console
 from splitvirt.xml.devices.controller import VirtioSerialController
 from splitvirt.xml.domain import Domain
 
@@ -18,9 +19,11 @@ def assign_virtio_serial(domain: Domain) -> None:
     sizes = {c.index or 0: _ports(c) for c in domain.devices.controllers if isinstance(c, VirtioSerialController)}
     channels = [c for c in domain.devices.channels if c.target_type == "virtio"]
     taken: Taken = {index: set() for index in sizes}
-    for channel in channels:
-        if _given(channel):
-            _reserve(channel, sizes, taken)
+    consoles = [c for c in domain.devices.consoles if c.target_type == "virtio"]
+    ports: list[Channel | Console] = [*consoles, *channels]
+    for port in ports:
+        if _given(port):
+            _reserve(port, sizes, taken)
     for channel in channels:
         if not _given(channel):
             _place(domain, channel, sizes, taken)
@@ -30,11 +33,11 @@ def _ports(controller: VirtioSerialController) -> int:
     return DEFAULT_PORTS if controller.ports is None else controller.ports
 
 
-def _given(channel: Channel) -> bool:
+def _given(channel: Channel | Console) -> bool:
     return isinstance(channel.address, VirtioSerialAddress) and channel.address.port != 0
 
 
-def _reserve(channel: Channel, sizes: dict[int, int], taken: Taken) -> None:
+def _reserve(channel: Channel | Console, sizes: dict[int, int], taken: Taken) -> None:
     address = channel.address
     assert isinstance(address, VirtioSerialAddress)
     number, port = address.controller, address.port

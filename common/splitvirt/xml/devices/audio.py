@@ -1,9 +1,17 @@
 """`<audio>`: where the sound of the guest's sound cards goes on the host."""
 
+import re
 from typing import Literal
 
 from splitvirt.api.errors import ConfigUnsupported, XMLError
-from splitvirt.xml.element import Element, Node, Positive, Unsigned, YesNo, attr, child
+from splitvirt.xml.element import Element, Node, NonNegative, Positive, Unsigned, YesNo, attr, child
+
+
+def bad_policy(raw: str) -> XMLError:
+    """The error for a policy that is negative, or no number."""
+    if re.fullmatch("-[0-9]+", raw):
+        return XMLError(f"cannot parse 'dspPolicy' value '{raw}'")
+    return XMLError(f"Invalid value for attribute 'dspPolicy' in element 'audio': '{raw}'. Expected integer value")
 
 
 class AudioStream(Element, hide_empty=True):
@@ -35,6 +43,18 @@ class AudioStream(Element, hide_empty=True):
             raise ConfigUnsupported("audio settings specified without fixed settings flag")
 
 
+OWN: dict[str, tuple[str, ...]] = {
+    "alsa": ("dev", "try_poll"),
+    "coreaudio": ("buffer_count",),
+    "jack": ("server_name", "client_name", "connect_ports", "exact_name"),
+    "oss": ("dev", "buffer_count", "try_poll"),
+    "pulseaudio": ("name", "stream_name", "latency"),
+    "sdl": ("buffer_count",),
+}
+"""What each backend's streams have beside what all have."""
+SPECIAL = frozenset(name for names in OWN.values() for name in names)
+
+
 class Audio(Element, tag="audio"):
     """One audio backend, numbered from 1."""
 
@@ -46,6 +66,12 @@ class Audio(Element, tag="audio"):
     path: str | None = attr(when="file")
     try_mmap: YesNo | None = attr("@tryMMap", when="oss")
     exclusive: YesNo | None = attr(when="oss")
-    dsp_policy: int | None = attr("@dspPolicy", when="oss")
+    dsp_policy: NonNegative | None = attr("@dspPolicy", when="oss", wrong=bad_policy)
     input: AudioStream | None = child("input")
     output: AudioStream | None = child("output")
+
+    def check(self, node: Node) -> None:
+        """Of a stream only what its backend has, as libvirt keeps it."""
+        for stream in (self.input, self.output):
+            for name in SPECIAL.difference(OWN.get(self.type, ())) if stream is not None else ():
+                setattr(stream, name, None)

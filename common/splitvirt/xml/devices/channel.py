@@ -13,8 +13,6 @@ from splitvirt.xml.element import LIVE, Node, Unsigned, attr
 class Channel(Chardev, Device, tag="channel"):
     """A channel; `target_state` (connected, disconnected) tells whether the guest has its end open."""
 
-    SOURCELESS = frozenset({"unix"})
-
     target_type: Literal["virtio", "guestfwd", "xen"] = attr(
         "target/@type",
         missing=lambda: XMLError("target type must be specified for channel device"),
@@ -24,6 +22,9 @@ class Channel(Chardev, Device, tag="channel"):
     target_address: str | None = attr("target/@address")
     target_port: Unsigned | None = attr("target/@port")
     target_state: str | None = attr("target/@state", mode=LIVE)
+
+    def needs_source(self) -> bool:
+        return not (self.type == "unix" and self.target_type == "virtio")  # the driver has a folder for those
 
     @classmethod
     def parse(cls, node: Node, lost: list[tuple[Node, str]] | None = None) -> Self:

@@ -109,7 +109,7 @@ class Chardev(Element):
         """Raise InternalError or ConfigUnsupported for a source that cannot do without something."""
         source = self.sources[0] if self.sources else ChardevSource()
         missing = ""
-        match "" if self.type in self.SOURCELESS else self.type:
+        match self.type if self.needs_source() else "":
             case "file" | "dev" | "pipe" | "unix":
                 missing = "" if source.path else "path"
             case "tcp":
@@ -128,6 +128,10 @@ class Chardev(Element):
             raise InvalidArg("chardev reconnect source timeout cannot be '0'")
         if source.mode == "bind" and source.reconnect and source.reconnect.enabled:
             raise InternalError("chardev reconnect is possible only for connect mode")
+
+    def needs_source(self) -> bool:
+        """Whether the backend cannot do without one here."""
+        return self.type not in self.SOURCELESS
 
     @property
     def source(self) -> ChardevSource:

@@ -103,6 +103,10 @@ class XenbusController(Controller, tag="controller", when=("type", "xenbus")):
     max_grant_frames: Unsigned | None = attr("@maxGrantFrames", order=-1)
     max_event_channels: Unsigned | None = attr("@maxEventChannels", order=-1)
 
+    def check(self, node: Node) -> None:
+        if "model" in node.attrs:
+            raise unknown_model(node.attrs["model"])
+
 
 class PlainController(Controller, tag="controller", when=("type", ("fdc", "sata", "ccid", "isa"))):
     """A kind with nothing to choose."""

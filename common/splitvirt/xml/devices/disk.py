@@ -43,8 +43,8 @@ class DiskDriver(VirtioOptions, tag="driver", hide_empty=True):
     discard: Literal["unmap", "ignore"] | None = attr()
     iothread: Positive | None = attr()
     detect_zeroes: Literal["off", "on", "unmap"] | None = attr()
-    queues: Unsigned | None = attr()
-    queue_size: Unsigned | None = attr()
+    queues: Unsigned | None = attr(omit=0)
+    queue_size: Unsigned | None = attr(omit=0)
     metadata_cache: MetadataCache | None = child()
 
     def check(self, node: Node) -> None:
@@ -52,13 +52,17 @@ class DiskDriver(VirtioOptions, tag="driver", hide_empty=True):
             self.type = "raw"
 
 
-class Geometry(Element, tag="geometry"):
+class Geometry(Element, tag="geometry", hide_empty=True):
     """Cylinders, heads, sectors."""
 
-    cyls: Unsigned = attr(default=0)
-    heads: Unsigned = attr(default=0)
-    secs: Unsigned = attr(default=0)
+    cyls: Unsigned | None = attr()
+    heads: Unsigned | None = attr()
+    secs: Unsigned | None = attr()
     trans: Literal["none", "auto", "lba"] | None = attr()
+
+    def visible(self, bits: int) -> Mapping[str, Any]:
+        """Nothing where it is incomplete."""
+        return self.__dict__ if self.cyls and self.heads and self.secs else {}
 
 
 def invalid(name: str) -> Any:

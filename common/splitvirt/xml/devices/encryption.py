@@ -49,10 +49,10 @@ class InitialVector(Element, tag="ivgen"):
     hash: str | None = attr()
 
 
-class Encryption(Element, tag="encryption"):
+class Encryption(Element, tag="encryption", block=True):
     """The format and its secrets."""
 
-    format: Literal["default", "qcow", "luks", "luks2", "luks-any"] = attr(
+    format: Literal["default", "qcow", "luks", "luks2"] = attr(
         missing=lambda: XMLError("unknown volume encryption format"),
         wrong=lambda raw: ConfigUnsupported(f"unknown volume encryption format type {raw}"),
     )

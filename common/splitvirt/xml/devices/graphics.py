@@ -1,10 +1,11 @@
 """`<graphics>`: how people see and use the guest's screen."""
 
 import re
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from splitvirt.api.errors import ConfigUnsupported, InternalError, XMLError
-from splitvirt.xml.element import SECURE, Element, Form, Node, Signed, Unsigned, YesNo, attr, children
+from splitvirt.xml.element import LIVE, SECURE, Element, Form, Node, Signed, Unsigned, YesNo, attr, children
 
 REMOTE = ("type", ("vnc", "spice", "rdp"))
 CONSOLES = ("type", ("vnc", "spice"))
@@ -25,6 +26,12 @@ class Listen(Element, tag="listen"):
     def check(self, node: Node) -> None:
         if self.type != "socket" and "socket" in node.attrs:
             raise XMLError("'socket' attribute is valid only for listen type 'socket'")
+        if self.type != "network" and "network" in node.attrs:
+            raise XMLError("'network' attribute is valid only for listen type 'network'")
+
+    def visible(self, bits: int) -> Mapping[str, Any]:
+        """A network's address is known, and shown, only while the guest runs."""
+        return self.__dict__ | {"address": None} if self.type == "network" and not bits & LIVE else self.__dict__
 
 
 class SpiceChannel(Element, tag="channel"):

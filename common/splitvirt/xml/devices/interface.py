@@ -190,7 +190,7 @@ class Interface(Device, tag="interface"):
     link: Literal["up", "down"] | None = attr(
         "link/@state", wrong=lambda raw: ConfigUnsupported(f"unknown interface link state '{raw}'")
     )
-    mtu: Unsigned | None = attr("mtu/@size", wrong=lambda raw: XMLError("malformed mtu size"))
+    mtu: Unsigned | None = attr("mtu/@size", omit=0, wrong=lambda raw: XMLError("malformed mtu size"))
     coalesce_frames: Unsigned | None = attr(
         "coalesce/rx/frames/@max",
         wrong=lambda raw: XMLDetail(f"cannot parse value '{raw}' for coalesce parameter"),

@@ -1,11 +1,13 @@
 """`<memory>` devices: DIMMs, NVDIMMs, virtio-pmem, virtio-mem and SGX's enclave pages. Sizes in KiB."""
 
-from typing import Literal
+from typing import Literal, Self
 
 from splitvirt.api.errors import XMLError
 from splitvirt.xml.devices.device import Device
 from splitvirt.xml.element import LIVE, Bitmap, Element, Node, Unsigned, YesNo, attr, child, present, text
 from splitvirt.xml.element import size as scaled
+
+LEAST_LABEL = 128
 
 
 class MemorySource(Element, tag="source", hide_empty=True):
@@ -34,6 +36,15 @@ class MemoryDevice(Device, tag="memory"):
     current: int | None = scaled("target/current", mode=LIVE)
     readonly: bool = present("target/readonly")
 
-    def check(self, node: Node) -> None:
-        if node.find("target") is None:
+    @classmethod
+    def parse(cls, node: Node, lost: list[tuple[Node, str]] | None = None) -> Self:
+        if node.find("target") is None and node.get("model"):
             raise XMLError("missing <target> element for <memory> device")
+        return super().parse(node, lost)
+
+    def check(self, node: Node) -> None:
+        if self.model == "nvdimm" and self.label_size is not None:
+            if self.label_size < LEAST_LABEL:
+                raise XMLError("nvdimm label must be at least 128KiB")
+            if self.label_size >= self.size:
+                raise XMLError("label size must be smaller than NVDIMM size")

@@ -26,7 +26,7 @@ class RandomBackend(Element, tag="backend", when=("model", "random")):
     file: str | None = text(".")
 
 
-class EgdBackend(Chardev, tag="backend", when=("model", "egd")):
+class EgdBackend(Chardev, tag="backend", when=("model", "egd"), block=True):
     """An entropy gathering daemon behind a character device."""
 
     model: Literal["egd"] = attr(default="egd", order=-2)

@@ -4,7 +4,7 @@ from typing import Literal
 
 from splitvirt.api.errors import XMLError
 from splitvirt.xml.devices.device import Device
-from splitvirt.xml.element import OnOff, Unsigned, attr, present, size
+from splitvirt.xml.element import Node, OnOff, Unsigned, attr, present, size
 
 
 class Shmem(Device, tag="shmem"):
@@ -19,3 +19,7 @@ class Shmem(Device, tag="shmem"):
     msi: bool = present("msi")
     msi_vectors: Unsigned | None = attr("msi/@vectors")
     msi_ioeventfd: OnOff | None = attr("msi/@ioeventfd")
+
+    def check(self, node: Node) -> None:
+        if self.msi and not self.server:
+            raise XMLError("msi option is only supported with a server")

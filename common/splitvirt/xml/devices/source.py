@@ -85,6 +85,8 @@ class Cookie(Element, tag="cookie"):
     value: str | None = text(".")
 
     def check(self, node: Node) -> None:
+        if not self.name:
+            raise XMLError("missing cookie name")
         if not re.fullmatch(r"[!#$%&'*+.0-9A-Z^_`a-z|~-]+", self.name):
             raise XMLError(f"cookie name '{self.name}' contains invalid characters")
         if self.value is None:
@@ -148,6 +150,9 @@ class Common(Element, tag="source", hide_empty=True):
     encryption: Encryption | None = child()
     reservations: Reservations | None = child()
 
+    def check(self, node: Node) -> None:
+        self.slices = [part for part in self.slices if part.type == "storage"]  # libvirt knows no other and skips them
+
     @property
     def empty(self) -> bool:
         """Whether there is no medium."""
@@ -195,6 +200,7 @@ class VolumeSource(Common):
     )
 
     def check(self, node: Node) -> None:
+        super().check(node)
         if (self.pool is None) != (self.volume is None):
             raise XMLError("'pool' and 'volume' must be specified together for 'pool' type source")
 
@@ -232,6 +238,7 @@ class NetworkSource(Common):
     identity_group: str | None = attr("identity/@group")
 
     def check(self, node: Node) -> None:
+        super().check(node)
         if self.name is None and self.protocol != "nbd":
             raise XMLError("missing name for disk source")
         if self.protocol in ("gluster", "rbd") and not re.match("[^/]+/", self.name or ""):
@@ -245,7 +252,7 @@ class NetworkSource(Common):
         for name in names:
             if names.count(name) > 1:
                 raise XMLError(f"duplicate cookie '{name}'")
-        if self.protocol != "https":
+        if self.protocol not in ("https", "ftps"):
             self.ssl_verify = None
 
 
@@ -256,14 +263,13 @@ class HostAddress(Pci, tag="address"):
 class NvmeSource(Common):
     """A namespace of an NVMe drive, taken away from the host."""
 
-    type: Literal["pci"] = attr()
-    managed: YesNo | None = attr()
-    namespace: Unsigned64 = attr(missing=lambda: XMLError("missing 'namespace' attribute to disk source"))
+    type: Literal["pci"] = attr(missing=lambda: XMLError("missing 'type' attribute to disk source"))
+    managed: YesNo = attr(default=True)
+    namespace: Unsigned64 = attr(
+        missing=lambda: XMLError("missing 'namespace' attribute to disk source"),
+        wrong=lambda raw: XMLError(f"malformed namespace '{raw}'"),
+    )
     address: HostAddress = child(missing=lambda: XMLError("NVMe disk source is missing address"))
-
-    def check(self, node: Node) -> None:
-        if not self.namespace:
-            raise ConfigUnsupported("NVMe namespace can't be zero")
 
 
 class VhostUserSource(Common):

@@ -1,10 +1,10 @@
 """`<tpm>`: a trusted platform module, the host's or an emulated one."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 from uuid import UUID
 
 from splitvirt.api.errors import ConfigUnsupported, InternalError, XMLError
-from splitvirt.xml.devices.chardev import ChardevSource
+from splitvirt.xml.devices.chardev import Backend, ChardevSource
 from splitvirt.xml.devices.device import Device
 from splitvirt.xml.element import Element, Form, Node, WrongValue, YesNo, attr, child, present
 
@@ -44,11 +44,13 @@ class EmulatorBackend(Element, tag="backend", when=("type", "emulator")):
     sha512: bool = present("active_pcr_banks/sha512")
 
     def check(self, node: Node) -> None:
-        """Raise ConfigUnsupported for banks that no TPM has."""
+        """Raise ConfigUnsupported for banks that no TPM has, XMLError for those that TPM 1.2 has not."""
         for banks in (n for n in node.children if n.tag == "active_pcr_banks"):
             for bank in banks.children:
                 if bank.tag not in ("sha1", "sha256", "sha384", "sha512"):
                     raise ConfigUnsupported(f"Unsupported PCR banks '{bank.tag}'")
+            if self.version == "1.2" and banks.children:
+                raise XMLError("<active_pcr_banks/> requires TPM version '2.0'")
 
 
 class ExternalSource(ChardevSource, tag="source"):
@@ -57,7 +59,11 @@ class ExternalSource(ChardevSource, tag="source"):
     type: Literal["unix"] = attr(
         order=-1,
         missing=lambda: XMLError("missing external TPM backend type"),
-        wrong=lambda raw: ConfigUnsupported(f"unknown backend type '{raw}' for external TPM"),
+        wrong=lambda raw: (
+            XMLError("only source type 'unix' is supported for external TPM device")
+            if raw in get_args(Backend)
+            else ConfigUnsupported(f"unknown backend type '{raw}' for external TPM")
+        ),
     )
 
     def check(self, node: Node) -> None:

@@ -61,9 +61,11 @@ class Video(Device, tag="video"):
         if self.resolution_x is not None:
             if not self.resolution_x or not self.resolution_y:
                 raise ConfigUnsupported("video resolution values must be greater than 0")
-            if self.model not in RESOLUTIONS:
+            if self.model not in RESOLUTIONS | NO_QEMU:
                 raise XMLError("model resolution is not supported")
 
 
-RESOLUTIONS = frozenset((None, "default", "vga", "qxl", "virtio", "bochs"))
+RESOLUTIONS = frozenset((None, "vga", "qxl", "virtio", "bochs"))
 """Models whose first picture's size can be chosen."""
+NO_QEMU = frozenset(("none", "xen", "vbox", "gop", "parallels"))
+"""Models of which there is more to say than that."""

@@ -2,9 +2,11 @@
 
 import os
 from base64 import b64encode
+from grp import getgrnam
+from pwd import getpwnam
 from typing import Any
 
-from splitvirt.api.errors import ConfigUnsupported, InternalError, NoStoragePool
+from splitvirt.api.errors import ConfigUnsupported, InternalError, InvalidArg, NoStoragePool
 from splitvirt.xml.devices.backingstore import BackingStore
 from splitvirt.xml.devices.disk import Disk
 from splitvirt.xml.devices.encryption import Encryption
@@ -72,6 +74,8 @@ class Chain:
         value["file"] = file
         text: dict[str, Any] = value
         if backing:
+            if value["driver"] not in WITH_BACKING:
+                raise ConfigUnsupported(f"storage format '{value['driver']}' does not support backing store")
             text["backing"] = backing
         self.parts.json("-blockdev", text) if not last else self.parts.add("-blockdev", ended(text))
         return f"{name}-format"
@@ -140,9 +144,12 @@ class Chain:
     def format(self, image: Any, name: str) -> dict[str, Any]:
         """The node that knows how the bytes are laid out."""
         kind, cache = layout(image)
+        about = image.source.encryption or (image.encryption if isinstance(image, Disk) else None)
+        if about is not None and about.format == "luks" and kind == "raw" and not about.secrets:
+            raise InternalError("missing secret info for 'luks' driver")
         encryption = image.source.encryption or (image.encryption if isinstance(image, Disk) else None)
         value: dict[str, Any] = {"driver": kind}
-        if encryption is not None and encryption.engine != "librbd":
+        if encryption is not None and encryption.secrets and encryption.engine != "librbd":
             key = self.secret(encryption, name)
             if kind == "raw" and encryption.format in ("luks", "default"):
                 value = {"driver": "luks", "key-secret": key}
@@ -170,6 +177,8 @@ def cache_mode(disk: Disk) -> str | None:
     return mode
 
 
+WITH_BACKING = frozenset({"qcow", "qcow2", "qed", "vmdk"})
+"""Formats of images that hold only what differs from another."""
 STORAGE_COMMON = {"auto-read-only": True, "discard": "unmap"}
 
 
@@ -228,6 +237,8 @@ def network(source: NetworkSource, name: str, disk: Any, parts: Parts, ctx: Cont
     user = auth.username if auth else None
     match source.protocol:
         case "nbd":
+            if len(source.hosts) != 1:
+                raise InternalError("nbd protocol accepts only one host")
             return {"driver": "nbd", "server": server(source, 0), "export": source.name} | tls(source, name, parts, ctx)
         case "gluster":
             volume, _, path = (source.name or "").partition("/")
@@ -249,7 +260,7 @@ def network(source: NetworkSource, name: str, disk: Any, parts: Parts, ctx: Cont
             at = source.hosts[0]
             return {
                 "driver": "nfs", "server": {"host": at.name, "type": "inet"}, "path": source.name,
-                "user": identity(source.identity_user), "group": identity(source.identity_group),
+                "user": identity(source.identity_user, "user"), "group": identity(source.identity_group, "group"),
             }  # fmt: skip
         case "sheepdog":
             if len(source.hosts) != 1:
@@ -260,9 +271,14 @@ def network(source: NetworkSource, name: str, disk: Any, parts: Parts, ctx: Cont
     raise ConfigUnsupported(f"Unsupported network protocol '{source.protocol}'")
 
 
-def identity(name: str | None) -> int | None:
-    """A uid or gid, "+107" or "107"."""
-    return int(name.lstrip("+")) if name and decimal(name.lstrip("+")) else None
+def identity(name: str | None, kind: str) -> int | None:
+    """A uid or gid: "+107", "107", or the name of a user or group of this host; InvalidArg where there is none."""
+    if not name or decimal(name.lstrip("+")):
+        return int(name.lstrip("+")) if name else None
+    try:
+        return getpwnam(name).pw_uid if kind == "user" else getgrnam(name).gr_gid
+    except KeyError:
+        raise InvalidArg(f"Failed to parse {kind} '{name}'") from None
 
 
 def server(source: NetworkSource, index: int) -> dict[str, Any]:

@@ -91,6 +91,8 @@ def usb(dev: UsbController, ctx: Context) -> Parts:
         companion = {"masterbus": f"{controller_alias(ctx, 'usb', dev.index)}.0", "firstport": dev.master}
         parts.json("-device", {"driver": name} | companion | place(dev, ctx))
         return parts
+    if dev.ports and dev.model not in ("nec-xhci", "qemu-xhci"):
+        raise ConfigUnsupported(f"usb controller type '{dev.model}' doesn't support 'ports' with this QEMU binary")
     ports = {"p2": dev.ports, "p3": dev.ports} if dev.ports else {}
     device(parts, name, dev, ctx, **ports)
     return parts
@@ -124,7 +126,7 @@ def virtio_serial(dev: VirtioSerialController, ctx: Context) -> Parts:
 
 
 def other(dev: Controller, ctx: Context) -> Parts:
-    """SATA beyond the one of q35, card readers. Raises ConfigUnsupported for a second IDE or floppy controller."""
+    """SATA beyond the one of q35, card readers. Raises ConfigUnsupported for a second IDE controller."""
     parts = Parts()
     match dev.type:
         case "sata" if not (ctx.q35 and dev.index == 0):
@@ -133,8 +135,6 @@ def other(dev: Controller, ctx: Context) -> Parts:
             device(parts, "usb-ccid", dev, ctx)
         case "ide" if dev.index != 0 or not ctx.i440fx:
             raise ConfigUnsupported("Only a single IDE controller is supported for this machine type")
-        case "fdc" if dev.index != 0:
-            raise ConfigUnsupported("Only a single FDC controller is supported")
     return parts
 
 

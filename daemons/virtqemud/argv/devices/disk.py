@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from splitvirt.api.errors import ConfigUnsupported
+from splitvirt.api.errors import InternalError
 from splitvirt.xml.devices.controller import ScsiController
 from splitvirt.xml.devices.disk import Disk
 from splitvirt.xml.devices.source import VhostUserSource
 from virtqemud.argv.context import Context
 from virtqemud.argv.parts import Parts, options
+from virtqemud.prepare.drives import index_of
 
 from .blockdev import Chain, cache_mode
 from .properties import controller_alias, place, virtio_name, virtio_options
@@ -24,7 +25,7 @@ def disk(dev: Disk, ctx: Context, chain: Chain | None, bootindex: int | None) ->
     source = dev.source
     if dev.bus == "sd":
         path = getattr(source, "file", None) or getattr(source, "dev", None)
-        parts.add("-drive", options(file=path, format="raw", if_="sd", index=0))
+        parts.add("-drive", options(file=path, format="raw", if_="sd", index=index_of(dev.target) or 0))
         return parts
     extra: dict[str, Any] = {}
     if isinstance(source, VhostUserSource):
@@ -58,7 +59,7 @@ def drive(dev: Disk, ctx: Context, extra: dict[str, Any], bootindex: int | None)
 
 
 def driver_name(dev: Disk, ctx: Context) -> str:
-    """QEMU's name for a drive on its bus. Raises ConfigUnsupported for a bus that QEMU has not."""
+    """QEMU's name for a drive on its bus. Raises InternalError for a bus that QEMU has not."""
     cd = dev.device == "cdrom"
     match dev.bus:
         case "ide" | "sata":
@@ -72,7 +73,7 @@ def driver_name(dev: Disk, ctx: Context) -> str:
         case "virtio":
             base = "vhost-user-blk" if dev.type == "vhostuser" else "virtio-blk"
             return virtio_name(base, dev, ctx, dev.model or "")
-    raise ConfigUnsupported(f"unsupported disk bus '{dev.bus}' with device setup")
+    raise InternalError(f"unsupported disk bus '{dev.bus}' with device setup")
 
 
 def position(dev: Disk, ctx: Context) -> dict[str, Any]:
@@ -130,7 +131,8 @@ def geometry(dev: Disk) -> dict[str, Any]:
         "share-rw": True if dev.shareable else None,
         "logical_block_size": dev.logical_block_size or None,
         "physical_block_size": dev.physical_block_size or None,
-        "cyls": at.cyls if at else None, "heads": at.heads if at else None, "secs": at.secs if at else None,
+        "cyls": at.cyls or None if at else None, "heads": at.heads or None if at else None,
+        "secs": at.secs or None if at else None,
         "bios-chs-trans": translate, "rotation_rate": dev.rotation_rate or None,
     }  # fmt: skip
 

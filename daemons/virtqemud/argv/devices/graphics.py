@@ -174,15 +174,20 @@ def ports(dev: Graphics, ctx: Context) -> tuple[int, int]:
 def check_encryption(dev: Graphics, ctx: Context, tls: bool) -> None:
     """Raise ConfigUnsupported at a start that needs encryption where it is off."""
     if ctx.native or ctx.settings.spice_tls:
+        if not tls and listen(dev).type in ("address", "network"):
+            need_no_encryption(dev, "TLS connection is not available")
         return
     if tls:
         raise ConfigUnsupported("Auto allocation of spice TLS port requested but spice TLS is disabled in qemu.conf")
+    need_no_encryption(dev, "TLS is disabled in qemu.conf")
+
+
+def need_no_encryption(dev: Graphics, why: str) -> None:
+    """Raise ConfigUnsupported for channels that must be encrypted where they cannot be."""
     if dev.default_mode == "secure":
-        raise ConfigUnsupported(
-            "spice defaultMode secure requested in XML configuration, but TLS is disabled in qemu.conf"
-        )
+        raise ConfigUnsupported(f"spice defaultMode secure requested in XML configuration, but {why}")
     if any(channel.mode == "secure" for channel in dev.channels):
-        raise ConfigUnsupported("spice secure channels set in XML configuration, but TLS is disabled in qemu.conf")
+        raise ConfigUnsupported(f"spice secure channels set in XML configuration, but {why}")
 
 
 def check(ctx: Context) -> None:

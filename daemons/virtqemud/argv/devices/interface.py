@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from splitvirt.api.errors import ConfigUnsupported
+from splitvirt.api.errors import ConfigUnsupported, InternalError
 from splitvirt.xml.devices.chardev import ChardevSource
 from splitvirt.xml.devices.interface import Interface
 from virtqemud.argv.context import Context, Tap
@@ -28,6 +28,8 @@ def interface(dev: Interface, ctx: Context, bootindex: int | None = None) -> Par
 
 def passed(dev: Interface, ctx: Context, bootindex: int | None) -> dict[str, Any]:
     """`-device` of a PCI function, through VFIO."""
+    if dev.hostdev_driver in ("kvm", "xen"):
+        raise InternalError(f"invalid PCI passthrough type '{dev.hostdev_driver}'")
     value = {"driver": "vfio-pci", "host": str(dev.host_address), "id": dev.alias, "bootindex": bootindex}
     pair = dev.teaming_persistent if dev.teaming_type == "transient" else None
     return value | {"failover_pair_id": pair} | place(dev, ctx) | rom(dev)

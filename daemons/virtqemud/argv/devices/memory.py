@@ -30,7 +30,10 @@ def memory(dev: MemoryDevice, ctx: Context) -> Parts:
         label = dev.label_size << 10 if dev.label_size else None
         value |= {"label-size": label, "uuid": dev.uuid, "unarmed": True if dev.readonly else None}
     if dev.model == "virtio-mem":
-        value |= {"block-size": (dev.block or 0) << 10, "requested-size": (dev.requested or 0) << 10}
+        value |= {
+            "block-size": (dev.block or 0) << 10,
+            "requested-size": dev.requested << 10 if dev.requested else None,
+        }
     parts.json("-device", value | {"memdev": id, "id": dev.alias} | slot(dev, ctx))
     return parts
 

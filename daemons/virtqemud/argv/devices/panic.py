@@ -11,6 +11,6 @@ def panic(dev: Panic, ctx: Context) -> Parts:
     """The ISA device; Hyper-V's is a CPU feature, those of POWER and Z belong to the board."""
     parts, at = Parts(), dev.address
     if dev.model in ("isa", None):
-        port: Any = getattr(at, "iobase", None) if at is not None else None
+        port: Any = None if at is None else getattr(at, "iobase", None) or 0
         parts.json("-device", {"driver": "pvpanic", "ioport": port})
     return parts

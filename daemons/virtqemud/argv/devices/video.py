@@ -63,7 +63,7 @@ def memory(dev: Video) -> dict[str, Any]:
         case "bochs":
             return {"vgamem": dev.vram * 1024 if dev.vram else None}
         case "virtio":
-            return {"max_outputs": dev.heads or 1, "blob": dev.blob}
+            return {"max_outputs": dev.heads or None, "blob": dev.blob}
     return {}
 
 

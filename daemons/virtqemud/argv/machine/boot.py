@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from splitvirt.api.errors import ConfigUnsupported, XMLError
 from splitvirt.xml.sysinfo import FwCfgInfo, SmbiosInfo, Table
 from virtqemud.argv.context import Context
 from virtqemud.argv.parts import Parts, escape, options
@@ -41,15 +42,21 @@ def boot(ctx: Context) -> Parts:
             parts.add(option, value)
             parts.paths += [value] if option != "-append" else []
     for table in os.acpi_tables:
-        parts.add("-acpitable", options(sig=table.type.upper(), file=table.path))
+        parts.add("-acpitable", options(sig=table.type.upper(), file=table.path or ""))
     return parts
 
 
 def smbios(ctx: Context) -> Parts:
-    """SMBIOS tables from `<sysinfo>`."""
+    """SMBIOS tables from `<sysinfo>`. Raises XMLError where there is none, ConfigUnsupported for the host's."""
     parts, os = Parts(), ctx.domain.os
     info = next((s for s in ctx.domain.sysinfo if isinstance(s, SmbiosInfo)), None)
-    if os is None or os.smbios != "sysinfo" or info is None:
+    if os is not None and os.smbios == "host":
+        raise ConfigUnsupported("Host SMBIOS information is not available")
+    if os is None or os.smbios != "sysinfo":
+        return parts
+    if not ctx.domain.sysinfo:
+        raise XMLError(f"Domain '{ctx.domain.name}' sysinfo are not available")
+    if info is None:
         return parts
     table(parts, 0, "bios", info.bios)
     table(parts, 1, "system", info.system)

@@ -17,8 +17,8 @@ def clock(ctx: Context) -> Parts:
     track = TRACKS.get((rtc and rtc.track) or "")
     parts.add("-rtc", options(base=base(ctx), clock=track, driftfix=drift))
     pit = timer(ctx, "pit")
-    if pit and pit.tickpolicy in ("delay", "discard"):
-        parts.add("-global", f"kvm-pit.lost_tick_policy={pit.tickpolicy}")
+    if pit and pit.tickpolicy in (None, "delay", "discard"):
+        parts.add("-global", f"kvm-pit.lost_tick_policy={pit.tickpolicy or 'delay'}")
     hpet = timer(ctx, "hpet")
     if hpet and hpet.present is False and ctx.x86:
         parts.add("-no-hpet")

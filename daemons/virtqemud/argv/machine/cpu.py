@@ -1,8 +1,10 @@
 """`-cpu`: model, features, and what hypervisors tell their guests in CPUID."""
 
 import os
+import re
 
 from splitvirt.api.errors import ConfigUnsupported, InternalError
+from splitvirt.xml.cpu import Cpu
 from virtqemud.argv.context import Context
 from virtqemud.argv.parts import Parts, escape
 
@@ -37,7 +39,7 @@ def check_names(ctx: Context) -> None:
     found = ctx.domain.cpu
     if found is None or found.mode not in (None, "custom") or not found.model:
         return
-    if ctx.caps.cpu(found.model) is None:
+    if ctx.caps.cpu(found.model) is None or NO_MODEL.fullmatch(found.model):
         raise InternalError(f"Unknown CPU model {found.model}")
     known = (ctx.caps.cpu_expansion() or {}).keys()
     for feature in found.features:
@@ -46,6 +48,9 @@ def check_names(ctx: Context) -> None:
                 continue
             raise ConfigUnsupported(f"unknown CPU feature: {feature.name}")
 
+
+NO_MODEL = re.compile("base|host|max|.*-v[0-9]+")
+"""QEMU's names that are no models of libvirt's: those of the machine itself, and versions of a model."""
 
 HOST_ONLY = frozenset({"cmt", "mbm_total", "mbm_local", "osxsave", "ospke", "pconfig"})
 """Features that hosts have and guests cannot."""
@@ -73,9 +78,9 @@ def model(ctx: Context) -> list[str]:
         return [""]
     match found.mode:
         case "host-passthrough":
-            values = ["host"] + (["migratable=on"] if found.migratable else [])
+            values = ["host", *migratable(found, ctx)]
         case "maximum":
-            values = ["max"] + (["migratable=on"] if found.migratable else [])
+            values = ["max", *migratable(found, ctx)]
         case "host-model":
             values = ["host", "migratable=on"] if ctx.kvm else ["max"]
         case _:
@@ -90,6 +95,13 @@ def model(ctx: Context) -> list[str]:
         if policy == "on" or not known or qemu_name(name) in known:  # what QEMU does not know is off anyway
             values.append(f"{qemu_name(name)}={policy}")
     return values
+
+
+def migratable(found: Cpu, ctx: Context) -> list[str]:
+    """Whether only what can be migrated is shown of the host; libvirt says it to the 64-bit emulator alone."""
+    if found.migratable is None or ctx.caps.arch != "x86_64":
+        return []
+    return [f"migratable={spell(found.migratable)}"]
 
 
 def qemu_name(name: str) -> str:
@@ -126,7 +138,7 @@ def hyperv(ctx: Context) -> list[str]:
     values: list[str] = []
     if found and found.mode == "passthrough":
         values.append("hv-passthrough=on")
-    elif found:
+    if found:
         values += [f"hv-{name}=on" for name in HYPERV if (state := getattr(found, name)) and state.state]
         if found.spinlocks and found.spinlocks.state:
             values.append(f"hv-spinlocks=0x{found.spinlocks.retries or 0:x}")

@@ -36,7 +36,8 @@ def size(ctx: Context) -> Parts:
     parts, domain = Parts(), ctx.domain
     initial = initial_memory(ctx)
     if domain.max_memory:
-        parts.add("-m", f"size={initial}k,slots={domain.max_memory_slots},maxmem={domain.max_memory}k")
+        most = aligned(domain.max_memory) if numa(ctx) else domain.max_memory
+        parts.add("-m", f"size={initial}k,slots={domain.max_memory_slots},maxmem={most}k")
     else:
         parts.add("-m", str(initial >> 10))
     id = default_memory_id(ctx)
@@ -286,7 +287,7 @@ def runs(numbers: Iterable[int]) -> list[str]:
 def distances(found: Numa) -> Parts:
     """Every pair, once any distance is given; 10 to itself and 20 to others are the defaults."""
     parts = Parts()
-    if not any(cell.distances for cell in found.cells):
+    if not all(cell.distances for cell in found.cells):
         return parts
     known = {
         (i, s.id): s.value

@@ -38,6 +38,11 @@ from .connect import AUTO, PCI, PCIE, PLUGS
 OLD = PCI | AUTO
 NEW = PCIE | AUTO
 NOT_PCI_SOUND = ("sb16", "pcspk", "usb")
+OLD_CARDS = frozenset(
+    ("netfront", "rtl8139", "e1000", "lan9118", "scm91c111", "vlance", "vmxnet", "vmxnet2", "vmxnet3", "Am79C970A",
+     "Am79C973", "82540EM", "82545EM", "82543GC")
+)  # fmt: skip
+"""Network cards that libvirt knows for conventional PCI; of others it assumes PCIe."""
 USB_PCIE = ("nec-xhci", "qemu-xhci")
 VIRTIO_SCSI = ("virtio-scsi", "virtio-transitional", "virtio-non-transitional")
 
@@ -98,7 +103,7 @@ def _(device: Interface) -> int:
     model = device.model or ""
     if model.startswith("virtio"):
         return virtio(model)
-    return 0 if model == "usb-net" else NEW if model == "e1000e" else OLD
+    return 0 if model == "usb-net" else OLD if model in OLD_CARDS else NEW
 
 
 def host_device(device: Device) -> int:
