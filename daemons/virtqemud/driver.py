@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
     from .argv.context import Settings
     from .domain.domain import QemuDomain
+    from .security.model import Security
 
 log = logging.getLogger(__name__)
 QEMU = c.VIR_FROM_QEMU
@@ -97,6 +98,13 @@ class QemuDriver(Starting, HostCalls, Listing):
 
         return command_settings(self._config)
 
+    @functools.cached_property
+    def security(self) -> Security:
+        """As whom guests run, and whose their files are. Raises InvalidArg for a user that the host does not know."""
+        from .security.model import Security
+
+        return Security.configured(self.layout, self._config)
+
     # ---- opening and closing
 
     async def open(self) -> None:
@@ -107,7 +115,7 @@ class QemuDriver(Starting, HostCalls, Listing):
         from splitvirt.api.errors import ResourceBusy
 
         try:
-            self.places.make()
+            self.places.make(passable=self.security.usual is not None)
             self._lock.acquire()
             self.folder.open()
         except Taken as error:

@@ -27,10 +27,19 @@ class Places:
         self.swtpm = layout.lib / "swtpm"
         self.swtpm_log = self.log.parent / "swtpm/libvirt/qemu"
 
-    def make(self) -> None:
-        """Make the folders that are always needed, for the owner alone."""
+    def make(self, *, passable: bool = False) -> None:
+        """Make the folders that are always needed, for the owner alone.
+
+        With `passable` other users, whom guests run as, get through to what is theirs; the folders stay ours.
+        """
         for folder in (self.config, self.state, self.lib, self.log):
             make_private(folder)
+        if passable:
+            from .security.dac import let_pass
+
+            for folder in (self.state, self.lib, make_private(self.nvram), make_private(self.channel)):
+                let_pass(folder)
+            let_pass(self.channel.parent)
 
     def guest(self, id: int, name: str) -> "GuestPlaces":
         """One guest's places while it has this number (-1: before it has one)."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .emulator.capabilities import Capabilities
     from .places import Places
     from .running.order import Order
+    from .security.model import Security
 
 QEMU = c.VIR_FROM_QEMU
 
@@ -41,6 +42,11 @@ class Starting(HostCalls, Listing):
     @property
     def settings(self) -> Settings:
         """qemu.conf as the command line wants it."""
+        raise NotImplementedError
+
+    @property
+    def security(self) -> Security:
+        """As whom guests run, and whose their files are."""
         raise NotImplementedError
 
     async def _accept(self, xml: str, *, validate: bool) -> DomainXML:
@@ -82,7 +88,13 @@ class Starting(HostCalls, Listing):
         from .running.order import filled
         from .running.resources import Resources
 
-        environment = dict(os.environ if self.environment is None else self.environment)
+        who = self.security.identity(live)
+        if self.environment is None and who is not None:
+            from .security.process import environment as bare
+
+            environment = bare(str(guest.places.folder))
+        else:
+            environment = dict(os.environ if self.environment is None else self.environment)
         context = Context(
             domain=live,
             caps=await self.capabilities_of(live),
@@ -133,7 +145,8 @@ class Starting(HostCalls, Listing):
         """The host and the emulators."""
         from .emulator.hostcaps import capabilities_xml
 
-        return capabilities_xml(host_uuid(), await self.emulators())
+        usual = self.security.usual
+        return capabilities_xml(host_uuid(), await self.emulators(), usual.label if usual else "")
 
     async def usual_capabilities(self) -> Capabilities:
         """What the usual emulator can do."""
@@ -141,4 +154,6 @@ class Starting(HostCalls, Listing):
 
     def taints(self, guest: QemuDomain) -> list[str]:
         """What is unusual about how a guest runs."""
-        return ["tainted: running with undesirable elevated privileges"] if os.geteuid() == 0 else []
+        who = self.security.identity(guest.live) if guest.live else None
+        powerful = os.geteuid() == 0 if who is None else who.powerful or not self.security.bare
+        return ["tainted: running with undesirable elevated privileges"] if powerful else []

@@ -21,9 +21,11 @@ for folder in /etc/libvirt /var/lib/libvirt /run/libvirt /var/cache/libvirt /var
 done
 mkdir -p /etc/libvirt/qemu
 printf 'unix_sock_dir = "%s"\nauth_unix_rw = "none"\nauth_unix_ro = "none"\n' "$1" > /etc/libvirt/libvirtd.conf
-printf 'stdio_handler = "file"\nsecurity_driver = "none"\nuser = "root"\ngroup = "root"\n' > /etc/libvirt/qemu.conf
+printf 'stdio_handler = "file"\nsecurity_driver = "none"\n%s\n' "$2" > /etc/libvirt/qemu.conf
 /usr/sbin/libvirtd -p "$1/libvirtd.pid" -f /etc/libvirt/libvirtd.conf & wait
 """
+
+AS_ROOT = 'user = "root"\ngroup = "root"'
 
 
 def available() -> bool:
@@ -32,12 +34,15 @@ def available() -> bool:
 
 
 @contextlib.contextmanager
-def private_libvirtd(*, own_network: bool = True) -> Iterator[str]:
-    """A running libvirtd; the value is the path of its socket. TimeoutError when it does not come up in 20 s."""
+def private_libvirtd(*, own_network: bool = True, qemu_conf: str = AS_ROOT) -> Iterator[str]:
+    """A running libvirtd; the value is the path of its socket. TimeoutError when it does not come up in 20 s.
+
+    `qemu_conf` is what its qemu.conf says besides; its `libvirtd.pid` beside the socket leads to its own directories.
+    """
     folder = Path(tempfile.mkdtemp(prefix="lv-"))
     network = ["--net"] if own_network else []
     spaces = ["--mount", "--propagation", "private", "--pid", "--fork", "--mount-proc", "--kill-child"]
-    argv = ["unshare", *spaces, *network, "bash", "-c", SCRIPT, "bash", str(folder)]
+    argv = ["unshare", *spaces, *network, "bash", "-c", SCRIPT, "bash", str(folder), qemu_conf]
     with (folder / "log").open("wb") as log:
         daemon = subprocess.Popen(argv, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
     try:

@@ -64,6 +64,22 @@ def octal(value: Value) -> str:
     return "" if isinstance(value, str) and re.fullmatch("0?[0-7]{3}", value) else 'must be a mode such as "0770"'
 
 
+def user(value: Value) -> str:
+    """A check: a user that this host knows, by name or number ("+107")."""
+    from splitvirt.host.users import known_user
+
+    known = value == "" or (isinstance(value, str) and known_user(value) is not None)
+    return "" if known else "there is no such user"
+
+
+def group(value: Value) -> str:
+    """A check: a group that this host knows."""
+    from splitvirt.host.users import known_group
+
+    known = value == "" or (isinstance(value, str) and known_group(value) is not None)
+    return "" if known else "there is no such group"
+
+
 @value
 class Setting:
     """A key as it stands in a file."""

@@ -3,7 +3,7 @@
 Each daemon reads `<daemon>.conf` (the keys in DAEMON) and its driver's own file (`qemu.conf`, `network.conf`).
 """
 
-from .config import Key, octal, one_of, within
+from .config import Key, group, octal, one_of, user, within
 
 _AUTH = one_of("none", "polkit")
 _FORMATS = one_of("raw", "gzip", "bzip2", "xz", "lzop", "zstd")
@@ -112,8 +112,8 @@ QEMU = {
     "security_driver": Key("", one_of("", "none", "dac", "apparmor", "selinux")),
     "security_default_confined": Key(True),
     "security_require_confined": Key(False),
-    "user": Key(""),
-    "group": Key(""),
+    "user": Key("", user),
+    "group": Key("", group),
     "dynamic_ownership": Key(True),
     "remember_owner": Key(True),
     "cgroup_controllers": Key([]),
@@ -153,12 +153,12 @@ QEMU = {
     "virtiofsd_debug": Key(False),
     "namespaces": Key([], one_of([], ["mount"])),
     "memory_backing_dir": Key(""),
-    "swtpm_user": Key("tss"),
-    "swtpm_group": Key("tss"),
+    "swtpm_user": Key("tss", user),
+    "swtpm_group": Key("tss", group),
     "capability_filters": Key([]),
     "deprecation_behavior": Key("none", one_of("none", "omit", "reject", "crash")),
     "sched_core": Key("none", one_of("none", "vcpus", "emulator", "full")),
-    "clear_emulator_capabilities": Key(True, inert="QEMU has the daemon's user and capabilities as yet"),
+    "clear_emulator_capabilities": Key(True),
     "allow_disk_format_probing": Key(False, inert="formats are never guessed from a disk's content"),
 }
 
@@ -168,12 +168,12 @@ vxhs_tls_x509_verify vxhs_tls_x509_secret_uuid nbd_tls_x509_verify nbd_tls_x509_
 migrate_tls_x509_cert_dir migrate_tls_x509_verify migrate_tls_x509_secret_uuid migrate_tls_force backup_tls
 backup_tls_x509_cert_dir backup_tls_x509_verify backup_tls_x509_secret_uuid nographics_allow_host_audio
 remote_display_port_min remote_display_port_max remote_websocket_port_min remote_websocket_port_max security_driver
-security_default_confined security_require_confined dynamic_ownership remember_owner cgroup_controllers
+security_default_confined security_require_confined cgroup_controllers
 cgroup_device_acl save_image_format dump_image_format snapshot_image_format auto_dump_path auto_dump_bypass_cache
 auto_start_bypass_cache hugetlbfs_mount bridge_helper pr_helper slirp_helper dbus_daemon set_process_name max_processes
 max_files max_threads_per_process max_core mac_filter lock_manager max_queued keepalive_interval keepalive_count
 migration_address migration_host migration_port_min migration_port_max log_timestamp stdio_handler gluster_debug_level
-virtiofsd_debug namespaces swtpm_user swtpm_group capability_filters deprecation_behavior sched_core user group
+virtiofsd_debug namespaces capability_filters deprecation_behavior sched_core
 """
 QEMU |= {name: Key(**vars(QEMU[name]) | {"inert": _NOT_YET}) for name in _UNUSED.split()}
 

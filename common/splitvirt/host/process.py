@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
-from typing import IO, TYPE_CHECKING, Literal
+from typing import IO, TYPE_CHECKING, Any, Literal, NamedTuple
 
 from splitvirt.host.pidfd import Held, start_time
 
@@ -22,8 +22,18 @@ Lifetime = Literal["app", "keep"]
 _CHECK = 'case $PPID in "$0"|0) exec "$@";; esac; echo "the application that started this is gone" >&2; exit 125'
 
 
+class User(NamedTuple):
+    """As whom a process is to run: a user other than root has no capabilities, and root none where it is `bare`."""
+
+    uid: int
+    gid: int
+    groups: tuple[int, ...]
+    """Supplementary ones."""
+    bare: bool = True
+
+
 class Launcher:
-    """Starts processes in the caller's cgroup, as the caller's user, without touching signals or child watchers.
+    """Starts processes in the caller's cgroup, without touching signals or child watchers.
 
     With lifetime "app" the kernel kills them when this application ends, however it ends: they are spawned by a
     thread that lives until `close`, for a parent-death signal fires when the *thread* that forked ends, and the
@@ -33,6 +43,7 @@ class Launcher:
     def __init__(self, lifetime: Lifetime = "app") -> None:
         self.lifetime = lifetime
         self._thread: ThreadPoolExecutor | None = None
+        self._powerless: ThreadPoolExecutor | None = None
         self._prefix: list[str] = []
         self._started: list[tuple[int, int]] = []
 
@@ -44,16 +55,20 @@ class Launcher:
         fds: Iterable[int] = (),
         output: int | IO[bytes] = subprocess.DEVNULL,
         cwd: str | os.PathLike[str] | None = None,
+        user: User | None = None,
     ) -> Held:
         """Start a program: `env` is its whole environment (default: ours), `fds` stay open under their numbers.
 
-        Its standard output and error go to `output`. It leads a session of its own, so that a terminal's Ctrl-C
-        reaches the application alone. Raises OSError when the program cannot be run.
+        It runs as `user` (default: as we do), which asks for root's powers. Its standard output and error go to
+        `output`. It leads a session of its own, so that a terminal's Ctrl-C reaches the application alone. Raises
+        OSError when the program cannot be run.
         """
         program = shutil.which(argv[0])
         if program is None:
             raise FileNotFoundError(2, "No such program, or it cannot be executed", argv[0])
+        # The tether comes behind the change of user, which would take a parent-death signal away again.
         command = [*self._tether(), program, *argv[1:]]
+        whom = as_user(user)
 
         def fork() -> Held:
             child = subprocess.Popen(
@@ -65,6 +80,7 @@ class Launcher:
                 stderr=output,
                 cwd=cwd,
                 start_new_session=True,
+                **whom,
             )
             child.returncode = 0  # it is watched and reaped by its pidfd: Popen is to do neither, nor to warn
             held = Held.open(child.pid)
@@ -74,15 +90,19 @@ class Launcher:
             self._started.append((held.pid, held.started))
             return held
 
+        if user is not None and user.uid == 0 and user.bare:
+            return await asyncio.get_running_loop().run_in_executor(self._powerless_thread(), fork)
         if self.lifetime == "keep":
             return fork()
         return await asyncio.get_running_loop().run_in_executor(self._own_thread(), fork)
 
     def close(self) -> None:
-        """End the spawning thread; with lifetime "app", what it spawned ends with it."""
-        if self._thread is not None:
-            self._thread.shutdown(wait=True)
-            self._thread = None
+        """End the spawning threads; with lifetime "app", what they spawned ends with them."""
+        for thread in (self._thread, self._powerless):
+            if thread is not None:
+                thread.shutdown(wait=True)
+        self._thread = self._powerless = None
+        if self.lifetime == "app":
             # One that was spawned a moment ago may not have asked for the signal yet when the thread ended.
             for pid, started in self._started:
                 held = Held.open(pid, started)
@@ -98,6 +118,16 @@ class Launcher:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="splitvirt-launcher")
         return self._thread
 
+    def _powerless_thread(self) -> ThreadPoolExecutor:
+        """A thread whose children have no capabilities, not even as root: the kernel keeps that limit by thread."""
+        if self._powerless is None:
+            from concurrent.futures import ThreadPoolExecutor
+
+            from splitvirt.host.capabilities import drop_bounding
+
+            self._powerless = ThreadPoolExecutor(1, "splitvirt-powerless", initializer=drop_bounding)
+        return self._powerless
+
     def _tether(self) -> list[str]:
         if self.lifetime == "keep":
             return []
@@ -109,8 +139,13 @@ class Launcher:
         return [*self._prefix, str(os.getpid())]
 
 
+def as_user(user: User | None) -> dict[str, Any]:
+    """What `subprocess` is told so that a process runs as somebody."""
+    return {} if user is None else {"user": user.uid, "group": user.gid, "extra_groups": user.groups}
+
+
 def run_blocking(
-    argv: Sequence[str], *, timeout: float = 30.0, fds: Iterable[int] = ()
+    argv: Sequence[str], *, timeout: float = 30.0, fds: Iterable[int] = (), user: User | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run a program to its end within `timeout` seconds and return what it said; for use outside an event loop."""
     return subprocess.run(
@@ -121,9 +156,12 @@ def run_blocking(
         stdin=subprocess.DEVNULL,
         pass_fds=tuple(fds),
         check=False,
+        **as_user(user),
     )
 
 
-async def run(argv: Sequence[str], *, timeout: float = 30.0) -> subprocess.CompletedProcess[str]:
+async def run(
+    argv: Sequence[str], *, timeout: float = 30.0, user: User | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run a short-lived program beside the event loop, at most `timeout` seconds: `subprocess.TimeoutExpired`."""
-    return await asyncio.to_thread(run_blocking, argv, timeout=timeout)
+    return await asyncio.to_thread(run_blocking, argv, timeout=timeout, user=user)

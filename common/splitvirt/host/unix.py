@@ -43,15 +43,28 @@ def listen(path: Path, *, mode: int = 0o600, backlog: int = 1) -> socket.socket:
     return server
 
 
-def connect(path: Path, *, timeout: float | None = 5.0) -> socket.socket:
-    """A connection to a socket at a path, non-blocking. OSError when nobody listens."""
+def connect(path: Path, *, timeout: float | None = 5.0, follow: bool = True) -> socket.socket:
+    """A connection to a socket at a path, non-blocking. OSError when nobody listens.
+
+    Without `follow` a symbolic link at the path is refused: who may put one there must not choose whom we speak to.
+    """
     client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         client.settimeout(timeout)
-        with reachable(path) as spelling:
+        with reachable(path) if follow else _itself(path) as spelling:
             client.connect(spelling)
         client.setblocking(False)
     except OSError:
         client.close()
         raise
     return client
+
+
+@contextlib.contextmanager
+def _itself(path: Path) -> Iterator[str]:
+    """A spelling of a path that means what lies there now, and no link."""
+    fd = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{fd}"
+    finally:
+        os.close(fd)

@@ -11,11 +11,13 @@ from splitvirt.xml.node import Node
 class SecurityLabel(Element, tag="seclabel"):
     """The whole guest's label; with `type` dynamic, `label` and `imagelabel` are known only while it runs."""
 
+    generated: bool = False
+    """Whether it was completed for a run: then it is shown whole."""
     type: Literal["dynamic", "static", "none"] | None = attr()
     model: str | None = attr()
     relabel: YesNo | None = attr()
     label: str | None = text()
-    imagelabel: str | None = text(mode=LIVE)
+    imagelabel: str | None = text()
     baselabel: str | None = text()
 
     def check(self, node: Node) -> None:
@@ -40,9 +42,9 @@ class SecurityLabel(Element, tag="seclabel"):
         values = self.__dict__
         if self.type == "none":
             return {"type": "none", "model": self.model}
-        if self.type == "dynamic" and not bits & LIVE:
-            return values | {"label": None}
-        return values
+        if self.generated or bits & LIVE:
+            return values
+        return values | {"imagelabel": None} | ({"label": None} if self.type == "dynamic" else {})
 
 
 class DeviceLabel(Element, tag="seclabel"):

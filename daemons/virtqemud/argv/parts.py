@@ -45,6 +45,8 @@ class Helper:
     socket: str = ""
     pidfile: str = ""
     fds: Sequence[int] = ()
+    as_guest: bool = False
+    """Whether it runs as the guest's user, else as the driver does."""
 
 
 @dataclass

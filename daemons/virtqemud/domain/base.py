@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from virtqemud.running.agent import Agent
     from virtqemud.running.guest import Guest
     from virtqemud.running.pump import Pump
+    from virtqemud.security.dac import Given
 
     from .domain import QemuDomain
 
@@ -69,6 +70,8 @@ class DomainBase(Domain):
         """Devices that a call waits for, by alias; set when the guest has let go."""
         self.migration_speed = 0
         """MiB/s that a migration may take; 0: no limit."""
+        self.given: list[Given] = []
+        """Files that are its user's while it runs, and whose they were."""
         self.undo: list[Callable[[], object]] = []
         """What is to be given back when the guest ends, in reverse order."""
         self.hand_over: list[Callable[[int], Awaitable[None]]] = []

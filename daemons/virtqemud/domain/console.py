@@ -87,7 +87,7 @@ class Consoles(Tools):
             if device.type == "pty":
                 fd = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
             else:
-                fd = unix.connect(Path(path)).detach()
+                fd = unix.connect(Path(path), follow=False).detach()
         except OSError as error:
             raise SystemError_(f"Failed to open {path}: {error.strerror}", domain=QEMU) from error
         self.consoles[path] = pump = Pump(fd, stream)

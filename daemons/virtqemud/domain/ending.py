@@ -69,6 +69,8 @@ class Ending(DomainBase):
             await self.agent_link.close()
         self.agent_link, self.agent_up, self.process = None, False, None
         self.close_consoles()
+        if self.given:
+            self.driver.security.give_back(self)
         while self.undo:
             try:
                 result = self.undo.pop()()
@@ -177,4 +179,5 @@ class Ending(DomainBase):
             helpers=[(helper.pid, helper.started) for helper in self.helpers],
             autodestroy=self.autodestroy,
             fake_reboot=self.fake_reboot,
+            given=list(self.given),
         ).save(self.places.status)

@@ -93,7 +93,6 @@ class Hotplug(KeptDevices):
 
     async def _plug(self, live: DomainXML, xml: str) -> None:
         """Complete the running configuration with the device, then bring about all that is new in it."""
-        from . import plug
 
         device, into = self.parse_device(xml)
         here = getattr(live.devices, into)
@@ -113,6 +112,18 @@ class Hotplug(KeptDevices):
         context = await self._context(wanted)
         if isinstance(device, Interface) and device.type not in ("user", "client", "server", "mcast", "udp"):
             raise OperationUnsupported(f"live attach of an interface of type '{device.type}' is not supported", domain=QEMU)  # fmt: skip  # noqa: E501
+        with self.driver.security.giving(self, live, new):
+            await self._bring(new, context)
+        for added in new:
+            _take_in(live, added, wanted)
+        self.record()
+        for added in new:
+            self.driver.events.emit(Domain.device_added, self, str(added.alias))
+
+    async def _bring(self, new: list[Any], context: Context) -> None:
+        """Have QEMU take devices in; when one fails, those before it are taken back."""
+        from . import plug
+
         done: list[plug.Step] = []
         monitor = self.running().monitor
         for added in new:
@@ -123,11 +134,6 @@ class Hotplug(KeptDevices):
                 await plug.take(monitor, done)
                 raise
             done += wanted_steps
-        for added in new:
-            _take_in(live, added, wanted)
-        self.record()
-        for added in new:
-            self.driver.events.emit(Domain.device_added, self, str(added.alias))
 
     async def _context(self, shown: DomainXML) -> Context:
         """What a device is built with, with a number for its first block node that no other has."""
@@ -179,6 +185,7 @@ class Hotplug(KeptDevices):
         for value in live.devices.__dict__.values():
             if isinstance(value, list) and any(each is device for each in value):
                 value[:] = [each for each in value if each is not device]
+        self.driver.security.gone(self, live, device)
         self.record()
         self.driver.events.emit(Domain.device_removed, self, alias)
         if alias in self.unplugging:
@@ -223,15 +230,17 @@ class Hotplug(KeptDevices):
         if new.driver is not None:
             changed.driver = new.driver
         chain = None if changed.empty else plug.chain(changed, context)
-        await self._open_tray(str(old.alias), force=force)
-        await monitor.execute("blockdev-remove-medium", {"id": old.alias})
-        await plug.take(monitor, out)
-        if chain is not None:
-            await plug.bring(monitor, list(plug.steps(chain.parts)))
-            await monitor.execute("blockdev-insert-medium", {"id": old.alias, "node-name": chain.top})
+        with self.driver.security.giving(self, self.live, [changed]):
+            await self._open_tray(str(old.alias), force=force)
+            await monitor.execute("blockdev-remove-medium", {"id": old.alias})
+            await plug.take(monitor, out)
+            if chain is not None:
+                await plug.bring(monitor, list(plug.steps(chain.parts)))
+                await monitor.execute("blockdev-insert-medium", {"id": old.alias, "node-name": chain.top})
         await monitor.execute("blockdev-close-tray", {"id": old.alias})
         disks = self.live.devices.disks
         disks[next(i for i, disk in enumerate(disks) if disk is old)] = changed
+        self.driver.security.gone(self, self.live, old)
 
     async def _open_tray(self, alias: str, *, force: bool) -> None:
         """Have the drive opened; a guest that has locked it may do so itself within some seconds."""

@@ -44,6 +44,7 @@ class Lifecycle(Ending):
         if self.places.status.exists():
             words = f"domain '{self.name}' may be running: its record {self.places.status} is not to be understood"
             raise OperationInvalid(words, domain=QEMU)
+        self.driver.security.assign(live)
         self.driver.number(self.whole)
         live.id = self.id
         self.live = live
@@ -69,10 +70,17 @@ class Lifecycle(Ending):
 
     async def _launch(self, live: DomainXML, flags: int) -> None:
         self.places.make()
+        self.driver.security.open_folder(live, self.places.folder)
         self.record()  # before there is a process: one of us that dies here and now leaves word of it
         async with self.driver.order(self.whole, live, flags) as order:
             self.guest = guest = await Guest.launch(
-                self.places, self.driver.launcher, order.argv, order.env, fds=order.fds, on_event=self.on_monitor_event
+                self.places,
+                self.driver.launcher,
+                order.argv,
+                order.env,
+                fds=order.fds,
+                on_event=self.on_monitor_event,
+                user=self.driver.security.user(live),
             )
             guest.helpers = order.helpers
             self.process = guest.process

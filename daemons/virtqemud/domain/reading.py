@@ -108,12 +108,18 @@ class Reading(DomainBase):
         return self.driver.taints(self.whole) if wanted and self.active else []
 
     async def security_label(self) -> SecurityLabel:
-        """None: no security driver labels guests."""
+        """That of the first security model, "none", which has none."""
         return SecurityLabel("", False)
 
     async def security_labels(self) -> list[SecurityLabel]:
-        """None."""
-        return [SecurityLabel("", False)]
+        """Of the model "none" none; of "dac", where guests have a user of their own, user and group while it runs."""
+        found = [SecurityLabel("", False)]
+        if self.driver.security.usual is not None:
+            from virtqemud.security.model import label_of
+
+            own = label_of(self.live) if self.live is not None else None
+            found.append(SecurityLabel((own.label if own else None) or "", False))
+        return found
 
     async def job_info(self) -> JobInfo:
         """No long job runs: migration and saving have none of theirs in this driver yet."""

@@ -29,10 +29,13 @@ _KERNEL_ONLY = {
 }  # fmt: skip
 
 
-def capabilities_xml(uuid: UUID, emulators: Iterable[tuple[str, Capabilities]]) -> str:
-    """The document: the host, then every architecture that an emulator is there for."""
+def capabilities_xml(uuid: UUID, emulators: Iterable[tuple[str, Capabilities]], label: str = "") -> str:
+    """The document: the host, then every architecture that an emulator is there for.
+
+    `label` is the usual guest's label of the model "dac".
+    """
     host = Tree("host", Tree("uuid", text=uuid), host_cpu(), Tree("power_management"), _iommu(), _migration())
-    host.add([_cells(), _caches(), *_secmodels()])
+    host.add([_cells(), _caches(), *_secmodels(label)])
     guests = [guest(arch, caps) for arch, caps in emulators]
     parts = "\n".join(part.to_xml(indent=2) for part in [host, *guests])
     return f"<capabilities>\n\n{parts}\n</capabilities>\n"
@@ -132,8 +135,8 @@ def _caches() -> Tree | None:
     return Tree("cache", *banks.values()) if banks else None
 
 
-def _secmodels() -> list[Tree]:
-    base = f"+{os.geteuid()}:+{os.getegid()}"
+def _secmodels(label: str) -> list[Tree]:
+    base = label or f"+{os.geteuid()}:+{os.getegid()}"
     labels = [Tree("baselabel", type=kind, text=base) for kind in ("kvm", "qemu")]
     return [
         Tree("secmodel", Tree("model", text="none"), Tree("doi", text=0)),

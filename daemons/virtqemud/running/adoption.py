@@ -12,6 +12,7 @@ from splitvirt.api.errors import VirtError
 from splitvirt.host.pidfd import Held
 from splitvirt.xml.domain import Domain as DomainXML
 from virtqemud.domain.domain import QemuDomain
+from virtqemud.security.dac import Given
 
 from .guest import Guest, write_end
 from .status import Status, load_all
@@ -36,7 +37,11 @@ _STATES = {
 
 async def adopt_all(driver: QemuDriver) -> None:
     """Go through the records of running guests: take over those that run, clear up after the others."""
-    for path, status in list(load_all(driver.places.state)):
+    found = list(load_all(driver.places.state))
+    for _, status in found:  # all of them first: what one that is gone shares with one that runs stays as it is
+        for given in status.given:
+            driver.security.ownership.expect(Given(*given))
+    for path, status in found:
         try:
             await _adopt(driver, status)
         except (VirtError, OSError, ValueError) as error:
@@ -47,6 +52,8 @@ async def _adopt(driver: QemuDriver, status: Status) -> None:
     guest = _known(driver, status)
     driver.take_number(guest, status.id)
     guest.live = DomainXML.from_xml(status.xml, source=f"({status.name}.status)")
+    driver.security.take_over(guest.live)
+    guest.given = [Given(*given) for given in status.given]
     guest.current_state, guest.current_reason = status.state, status.reason
     guest.fake_reboot, guest.autodestroy = status.fake_reboot, status.autodestroy
     process = _process(status, guest.places.folder)

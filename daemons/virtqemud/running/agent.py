@@ -80,7 +80,7 @@ class Agent:
 
     async def _sync(self) -> None:
         if self._streams is None:
-            connection = connect(self._path)
+            connection = connect(self._path, follow=False)
             self._streams = await asyncio.open_unix_connection(sock=connection, limit=LONGEST_ANSWER)
         number = random.getrandbits(31)
         self._send({"execute": "guest-sync-delimited", "arguments": {"id": number}}, lead=b"\xff")

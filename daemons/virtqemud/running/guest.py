@@ -14,7 +14,7 @@ from splitvirt.api.errors import InternalError, VirtError
 from splitvirt.host import unix
 from splitvirt.host.paths import make_private
 from splitvirt.host.pidfd import Held
-from splitvirt.host.process import Launcher
+from splitvirt.host.process import Launcher, User
 from virtqemud.places import GuestPlaces
 
 from .monitor import Monitor, OnEvent
@@ -48,12 +48,16 @@ class Guest:
         *,
         fds: Iterable[int],
         on_event: OnEvent,
+        user: User | None = None,
     ) -> "Guest":
-        """Start QEMU; its monitor's socket, listening, is among `fds`. InternalError when it cannot be run."""
+        """Start QEMU (as `user`, where it is not to run as we do); its monitor's socket, listening, is among `fds`.
+
+        InternalError when it cannot be run.
+        """
         with open_log(places.log) as output:
             start = write_header(output.fileno(), argv, env)
             try:
-                process = await launcher.spawn(argv, env=env, fds=fds, output=output)
+                process = await launcher.spawn(argv, env=env, fds=fds, output=output, user=user)
             except OSError as error:
                 words = f"cannot execute binary {argv[0]}: {error.strerror}"
                 raise InternalError(words, domain=VIR_FROM_QEMU) from error

@@ -219,7 +219,7 @@ async def _passt(res: Resources, card: Interface) -> str:
         raise ConfigUnsupported("passt is not installed (Debian: apt install passt)", domain=VIR_FROM_QEMU)
     path = str(res.guest.places.folder / f"{card.alias}-passt.sock")
     argv = [program, "--foreground", "--one-off", "--socket", res.reach(path, PASST_PATH_MAX)]
-    if os.geteuid() == 0:
+    if os.geteuid() == 0 and res.security.user(res.live) is None:
         argv += ["--runas", "0:0"]
     if card.log_file:
         argv += ["--log-file", card.log_file]
@@ -231,7 +231,7 @@ async def _passt(res: Resources, card: Interface) -> str:
             argv += ["--netmask", str(ip.prefix)]
     for forward in card.port_forwards:
         argv += [f"--{forward.proto}-ports", _forward(forward)]
-    await res.start(Helper("passt", argv, socket=path))
+    await res.start(Helper("passt", argv, socket=path, as_guest=True))
     return res.reach(path, PASST_PATH_MAX)
 
 

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from splitvirt.api.constants import VIR_FROM_QEMU
 from splitvirt.api.errors import SystemError_
 from splitvirt.host import unix
-from splitvirt.host.paths import make_private
 from splitvirt.host.pidfd import Held
 
 if TYPE_CHECKING:
@@ -42,18 +41,22 @@ async def filled(res: Resources) -> AsyncIterator[Order]:
     """
     from virtqemud.argv.command import build
     from virtqemud.argv.devices.channel import settle
+    from virtqemud.security.sockets import serve
 
     context, places = res.context, res.guest.places
     try:
         with listening(places.monitor) as monitor:
+            res.give_files()
             context.monitor_fd = monitor.fileno()
             context.master_key = secrets.token_bytes(32)
             await res.take()
             for helper in res.helpers_before:
                 await res.start(helper)
-            prepare_files(settle(context))
+            prepare_files(settle(context), res)
             command = build(context.domain, context)
-            prepare_files(command.needs)
+            prepare_files(command.needs, res)
+            if res.security.user(res.live) is not None:
+                serve(command, res)
             shorten(command, res)
             for helper in command.needs.helpers:
                 await res.start(helper)
@@ -85,17 +88,19 @@ def listening(path: Path) -> socket.socket:
         raise SystemError_(f"Unable to listen at {path}: {error.strerror}", domain=VIR_FROM_QEMU) from error
 
 
-def prepare_files(needs: Parts) -> None:
-    """Make the folders and files that were asked for, and clear away sockets of an earlier run."""
+def prepare_files(needs: Parts, res: Resources) -> None:
+    """Make the folders and files that were asked for, the guest's own; clear away sockets of an earlier run."""
     try:
         for folder in needs.folders:
-            make_private(Path(folder))
+            res.give_folder(Path(folder))
         for path, content in needs.files.items():
             fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
             with os.fdopen(fd, "wb") as file:
+                res.give(fd)
                 file.write(content)
         for path in needs.sockets:
-            make_private(Path(path).parent)
+            if not Path(path).parent.is_dir():
+                res.give_folder(Path(path).parent)
             Path(path).unlink(missing_ok=True)
     except OSError as error:
         raise SystemError_(f"cannot make {error.filename}: {error.strerror}", domain=VIR_FROM_QEMU) from error

@@ -16,6 +16,7 @@ from splitvirt.api.constants import VIR_DOMAIN_START_RESET_NVRAM, VIR_FROM_QEMU
 from splitvirt.api.errors import ConfigUnsupported, InternalError, OperationFailed, SystemError_
 from splitvirt.host.paths import SOCKET_PATH_MAX, make_private
 from splitvirt.host.pidfd import Held
+from splitvirt.host.process import User
 from splitvirt.xml.devices.channel import Channel
 from splitvirt.xml.devices.graphics import Graphics
 from splitvirt.xml.devices.tpm import EmulatorBackend, Tpm
@@ -30,6 +31,7 @@ from .guest import open_log
 if TYPE_CHECKING:
     from splitvirt.xml.domain import Domain as DomainXML
     from virtqemud.argv.context import Context
+    from virtqemud.argv.machine.firmware import Firmware
     from virtqemud.domain.domain import QemuDomain
 
 HELPER_START = 10.0
@@ -44,6 +46,7 @@ class Resources:
     def __init__(self, guest: QemuDomain, live: DomainXML, context: Context, flags: int) -> None:
         self.guest, self.live, self.context, self.flags = guest, live, context, flags
         self.driver = guest.driver
+        self.security = guest.driver.security
         self.helpers: list[Held] = []
         guest.helpers = self.helpers
         self.helpers_before: list[Helper] = []
@@ -66,6 +69,21 @@ class Resources:
             self.folders[folder] = self.own(os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
         return f"/proc/self/fd/{self.folders[folder]}/{name}"
 
+    def give_files(self) -> None:
+        """Let what the guest has of the host be its user's, where that is another one than ours."""
+        if self.security.relabels(self.live):
+            from virtqemud.security.labels import files_of
+
+            self.security.give(self.guest, self.live, files_of(self.live))
+
+    def give(self, file: int | str | Path) -> None:
+        """Let a file or socket that was made for the guest be its user's."""
+        self.security.own(self.live, file)
+
+    def give_folder(self, folder: Path) -> None:
+        """Make a folder that the guest's user can make files in."""
+        self.security.open_folder(self.live, make_private(folder))
+
     def close(self) -> None:
         """Close our copies of the descriptors."""
         while self._fds:
@@ -83,7 +101,7 @@ class Resources:
         """Take everything that the command line will refer to. VirtError when something cannot be had."""
         screens(self.live, self.driver.used_ports())
         sockets(self.live, self.context)
-        firmware_variables(self.live, self.context, self.flags)
+        firmware_variables(self, self.flags)
         await nics.connect(self)
         for tpm in devicelist.of(self.live, Tpm):
             if isinstance(tpm.backend, EmulatorBackend):
@@ -91,8 +109,9 @@ class Resources:
         for vsock in devicelist.of(self.live, Vsock):
             self.context.vsock_fd = self.own(open_vsock(vsock))
 
-    async def start(self, helper: Helper) -> None:
-        """Start a process that serves the guest, and wait until its socket is there."""
+    async def start(self, helper: Helper, *, user: User | None = None) -> None:
+        """Start a process that serves the guest, and wait until its socket is there, which is the guest's user's."""
+        user = self.security.user(self.live) if helper.as_guest else user
         path = Path(helper.socket) if helper.socket else None
         if path is not None:
             make_private(path.parent)
@@ -102,7 +121,7 @@ class Resources:
         with open_log(words) as output:
             try:
                 process = await self.driver.launcher.spawn(
-                    helper.argv, fds=[*helper.fds, *self.folders.values()], output=output
+                    helper.argv, fds=[*helper.fds, *self.folders.values()], output=output, user=user
                 )
             except OSError as error:
                 raise InternalError(f"cannot run {helper.argv[0]}: {error.strerror}", domain=VIR_FROM_QEMU) from error
@@ -115,6 +134,8 @@ class Resources:
         except EOFError:
             said = words.read_text(errors="replace").strip().splitlines()[-3:]
             raise InternalError(f"{helper.name} ended at once: {' '.join(said)}", domain=VIR_FROM_QEMU) from None
+        if path is not None and not helper.as_guest:
+            self.give(path)
 
     async def _swtpm(self, backend: EmulatorBackend) -> None:
         """Start swtpm over the guest's own state."""
@@ -123,11 +144,19 @@ class Resources:
             raise ConfigUnsupported("swtpm is not installed (Debian: apt install swtpm)", domain=VIR_FROM_QEMU)
         version = backend.version or "2.0"
         state = self.driver.places.swtpm / str(self.guest.uuid) / ("tpm2" if version == "2.0" else "tpm1.2")
+        user = self._swtpm_user()
         if not state.is_dir():
             make_private(state.parent)
             make_private(state)
-            await self._manufacture(state, version)
+            self._let_swtpm_in(state, user)
+            await self._manufacture(state, version, user)
+        elif user is not None:
+            self._let_swtpm_in(state, user)
         path = self.guest.places.swtpm_socket
+        if user is not None:
+            from virtqemud.security.dac import hand_folder
+
+            hand_folder(make_private(path.parent), user.gid, 0o1771)
         short = self.reach(str(path))
         argv = [
             program,
@@ -138,12 +167,27 @@ class Resources:
             f"dir={state},mode=0600",
         ]
         argv += ["--terminate"] + (["--tpm2"] if version == "2.0" else [])
-        await self.start(Helper("swtpm", argv, socket=str(path)))
+        await self.start(Helper("swtpm", argv, socket=str(path)), user=user)
         self.context.tpm_socket = short
         if not backend.persistent_state and not self.guest.persistent:
             self.guest.undo.append(lambda: shutil.rmtree(state.parent, ignore_errors=True))
 
-    async def _manufacture(self, state: Path, version: str) -> None:
+    def _swtpm_user(self) -> User | None:
+        """As whom swtpm runs: its own user, where the guest has one that is not ours."""
+        who = self.security.swtpm
+        return None if who is None or self.security.user(self.live) is None else User(*who)
+
+    def _let_swtpm_in(self, state: Path, user: User | None) -> None:
+        """Let swtpm's user have the guest's state, and get through the folders above, which stay ours."""
+        if user is None:
+            return
+        from virtqemud.security.dac import let_pass, own_tree
+
+        for folder in (self.driver.places.swtpm, state.parent):
+            let_pass(folder)
+        own_tree(state, user.uid, user.gid)
+
+    async def _manufacture(self, state: Path, version: str, user: User | None) -> None:
         """Give a new TPM its certificates, where the tool for it is installed; a TPM without any works as well."""
         from splitvirt.host.process import run
 
@@ -153,7 +197,7 @@ class Resources:
         argv = [setup, "--tpm-state", str(state), "--createek", "--overwrite"] + (
             ["--tpm2"] if version == "2.0" else []
         )
-        done = await run(argv, timeout=60)
+        done = await run(argv, timeout=60, user=user)
         if done.returncode:
             shutil.rmtree(state, ignore_errors=True)
             words = (done.stderr or done.stdout).strip().splitlines()[-3:]
@@ -174,20 +218,28 @@ _TEMPLATE_MAX = 128 << 20
 """Bytes; the largest known, ARM's, have 64 MiB. What is no plain file may have no end."""
 
 
-def firmware_variables(live: DomainXML, context: Context, flags: int) -> None:
-    """Make the file of firmware variables from its template, where there is none yet or a reset is asked for.
+def firmware_variables(res: Resources, flags: int) -> None:
+    """Have the file of firmware variables there, and be the guest's user's for good.
 
     What firmware was chosen is noted in the running configuration.
     """
     from virtqemud.argv.machine.firmware import firmware
 
-    found = firmware(context)
+    found = firmware(res.context)
     if found is None or not isinstance(found.nvram, str) or not found.nvram:
         return
-    assert live.os
-    if live.os.nvram is None:
-        live.os.nvram = Nvram(template=found.template or None, path=found.nvram)
-    target = Path(found.nvram)
+    assert res.live.os
+    if res.live.os.nvram is None:
+        res.live.os.nvram = Nvram(template=found.template or None, path=found.nvram)
+    _write_variables(found, Path(found.nvram), flags)
+    if res.security.relabels(res.live):
+        from virtqemud.security.labels import File
+
+        res.security.give(res.guest, res.live, [File(found.nvram, back=False)])
+
+
+def _write_variables(found: Firmware, target: Path, flags: int) -> None:
+    """Make the file of firmware variables from its template, where there is none yet or a reset is asked for."""
     if target.exists() and not flags & VIR_DOMAIN_START_RESET_NVRAM:
         return
     if not found.template:

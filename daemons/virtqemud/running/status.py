@@ -37,6 +37,8 @@ class Status:
     """Processes that serve the guest: pid and start time."""
     autodestroy: bool = False
     fake_reboot: bool = False
+    given: list[tuple[str, str, int, int, int, int]] = field(default_factory=list)
+    """Files that are the guest's user's while it runs: `security.dac.Given`."""
 
     def save(self, path: Path) -> None:
         """Replace the record. SystemError_ names it when it cannot be written."""

@@ -51,7 +51,7 @@ def pci(dev: PciHostdev, ctx: Context, bootindex: int | None) -> Parts:
 def usb(dev: UsbHostdev, ctx: Context, bootindex: int | None) -> Parts:
     """A USB device by its place on the host."""
     parts = Parts()
-    bus, number = usb_place(dev, ctx)
+    bus, number = usb_place(dev, native=ctx.native)
     path = f"/dev/bus/usb/{bus:03d}/{number:03d}"
     reset = {
         "off": {"guest-reset": False},
@@ -63,14 +63,14 @@ def usb(dev: UsbHostdev, ctx: Context, bootindex: int | None) -> Parts:
     return parts
 
 
-def usb_place(dev: UsbHostdev, ctx: Context) -> tuple[int, int]:
+def usb_place(dev: UsbHostdev, *, native: bool = False) -> tuple[int, int]:
     """Bus and device of the host: as given, or of the only device of that vendor and product.
 
     Raises OperationFailed where there is none, or more than one.
     """
     if dev.bus is not None and dev.device is not None:
         return dev.bus, dev.device
-    if ctx.native:
+    if native:
         raise InternalError("USB host device is missing bus/device information")
     found = []
     for folder in glob.glob("/sys/bus/usb/devices/*/idVendor"):
