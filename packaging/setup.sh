@@ -29,6 +29,7 @@ for python in /usr/bin/python3 python3; do
 done
 [ -x .venv/bin/python ] || { echo "setup: making .venv"; "$python" -m venv .venv; }
 echo "setup: installing the Python packages of pyproject.toml"
-.venv/bin/pip install -q --disable-pip-version-check --use-pep517 -e '.[daemons,dev]'
+# -qq: errors alone. Warnings speak of how pip is set up on this machine, not of these packages.
+.venv/bin/pip install -qq --disable-pip-version-check --use-pep517 -e '.[daemons,dev]'
 .venv/bin/python -m compileall -q common daemons
 echo "$want" > "$stamp"

@@ -43,4 +43,6 @@ async def main(kernel: str, initrd: str, kind: str = "qemu") -> None:
         await hear(console, b"Power down")
 
 
+if len(sys.argv) < 3:
+    sys.exit(__doc__)
 asyncio.run(main(*sys.argv[1:]))

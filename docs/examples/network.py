@@ -31,4 +31,6 @@ async def main(kernel: str, initrd: str, network: str = "default", seconds: str 
         await asyncio.sleep(float(seconds))  # it is on the network now: ping it, ask for it by name
 
 
+if len(sys.argv) < 3:
+    sys.exit(__doc__)
 asyncio.run(main(*sys.argv[1:]))

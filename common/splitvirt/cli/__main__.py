@@ -20,7 +20,8 @@ COMMANDS = {
 
 def parser_for(command: str) -> argparse.ArgumentParser:
     """The parser of one command, the same that man pages and completions are made from."""
-    made = argparse.ArgumentParser(prog=f"splitvirt {command}", description=COMMANDS[command].capitalize() + ".")
+    what = COMMANDS[command]
+    made = argparse.ArgumentParser(prog=f"splitvirt {command}", description=f"{what[0].upper()}{what[1:]}.")
     import_module(f"splitvirt.cli.{command}").arguments(made)
     return made
 

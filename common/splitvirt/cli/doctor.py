@@ -20,6 +20,7 @@ from splitvirt.host.paths import SOCKET_PATH_MAX, Layout, socket_path_fits
 
 OK, NOTE, PROBLEM = "ok", "note", "problem"
 DAEMONS = ("virtqemud", "virtnetworkd")
+UNITS = ("/etc/systemd", "/run/systemd", "/usr/local/lib/systemd", "/usr/lib/systemd", "/lib/systemd")
 ROLES = (("", "calls"), ("ro", "read-only calls"), ("admin", "administration"))
 
 
@@ -95,7 +96,12 @@ def sockets(layout: Layout) -> Iterator[Finding]:
 def _start(layout: Layout, daemon: str, unit: str) -> str:
     if layout.root:
         return f"{daemon} --root {layout.root}"
-    return f"systemctl {'--user ' if layout.mode == 'session' else ''}enable --now {unit}"
+    if not Path("/run/systemd/system").exists():
+        return f"{daemon} &"  # nobody else would start it
+    user = layout.mode == "session"
+    if not any(Path(folder, "user" if user else "system", unit).exists() for folder in UNITS):
+        return "packaging/install.sh --now"
+    return f"systemctl {'--user ' if user else ''}enable --now {unit}"
 
 
 def rival(layout: Layout) -> Iterator[Finding]:
