@@ -7,7 +7,7 @@ import functools
 import logging
 import os
 import shutil
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
@@ -78,7 +78,7 @@ class QemuDriver(Starting, HostCalls, Listing):
         self.places = Places(layout)
         self.folder = ConfigFolder(self.places.config)
         self.events = Hub()
-        self.guests: Registry[QemuDomain] = Registry()
+        self.guests: Registry[QemuDomain] = Registry(self._load)
         self.launcher = Launcher(lifetime)
         self.prober = prober or Prober()
         self.boot_id = boot_id()
@@ -108,7 +108,7 @@ class QemuDriver(Starting, HostCalls, Listing):
     # ---- opening and closing
 
     async def open(self) -> None:
-        """Take the root, load what is defined, find what runs, start what is to start by itself.
+        """Take the root, find what runs, start what is to start by itself. Definitions are read when first needed.
 
         Raises ResourceBusy naming the holder when somebody else has the root, SystemError_ when it cannot be used.
         """
@@ -127,7 +127,6 @@ class QemuDriver(Starting, HostCalls, Listing):
             self._lock.release()
             raise
         try:
-            self._load()
             sweep_temporary(self.places.state)
             if any(self.places.state.glob("*.status")):
                 from .running.adoption import adopt_all
@@ -138,7 +137,7 @@ class QemuDriver(Starting, HostCalls, Listing):
             self._lock.release()
             raise
         self.opened = True
-        if self.layout.mode != "embed":
+        if self.layout.mode != "embed" and self.folder.any_autostart:
             self.background(self._autostart())
 
     async def close(self) -> None:
@@ -148,12 +147,12 @@ class QemuDriver(Starting, HostCalls, Listing):
         self.opened = False
         if self._exposure is not None:
             await self._exposure.close()
-        mine = [guest for guest in self.guests if self.lifetime == "app" or guest.autodestroy]
+        mine = [guest for guest in self.guests.here() if self.lifetime == "app" or guest.autodestroy]
         await asyncio.gather(*(self._end(guest) for guest in mine))
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for guest in self.guests:
+        for guest in self.guests.here():
             await guest.let_be()
         if self._own_ports:
             await self._ports.close()
@@ -191,7 +190,12 @@ class QemuDriver(Starting, HostCalls, Listing):
 
     def reload(self) -> None:
         """Read the definitions on disk again; guests that are known are left as they are."""
-        self._load()
+        if self.guests.complete:
+            self._load()
+
+    def when_complete(self, then: Callable[[list[QemuDomain]], None]) -> None:
+        """Call `then` with every guest once the definitions have been read, which is when one is first asked for."""
+        self.guests.when_complete(then)
 
     def _load(self) -> None:
         for name, text in self.folder.load():

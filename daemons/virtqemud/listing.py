@@ -41,7 +41,9 @@ class Listing(Hypervisor):
 
     async def domains(self, flags: int = 0) -> list[QemuDomain]:
         """The guests that flags ask for: any of each group of flags, every group."""
-        return [guest for guest in self.guests if await self._wanted(guest, flags)]
+        asked = flags & (c.VIR_CONNECT_LIST_DOMAINS_ACTIVE | c.VIR_CONNECT_LIST_DOMAINS_INACTIVE)
+        among = self.guests.active() if asked == c.VIR_CONNECT_LIST_DOMAINS_ACTIVE else self.guests
+        return [guest for guest in among if await self._wanted(guest, flags)]
 
     async def _wanted(self, guest: QemuDomain, flags: int) -> bool:
         state = guest.current_state

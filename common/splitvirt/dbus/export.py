@@ -5,7 +5,7 @@ import itertools
 import logging
 import os
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from splitvirt.access.rules import Access
@@ -109,10 +109,16 @@ class Export:
         self.touched = touched
         await self.callers.start()
         for root, call in self._lists():
-            for target in await self._listed(root, call, None):
-                self.signals.seen(self.paths.of(target))
+            if later := getattr(root, "when_complete", None):
+                later(self._seen)  # a driver that reads its definitions when they are asked for
+            else:
+                self._seen(await self._listed(root, call, None))
         self.bus.on_method(self._received)
         self.bus.on_lost(self.callers.close)
+
+    def _seen(self, targets: Iterable[Object]) -> None:
+        for target in targets:
+            self.signals.seen(self.paths.of(target))
 
     def close(self) -> None:
         """Hear the drivers' events no more; every caller is gone."""

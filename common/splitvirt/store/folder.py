@@ -64,6 +64,11 @@ class ConfigFolder:
         """Whether the definition of that name starts with the daemon."""
         return self._link(name).is_symlink()
 
+    @property
+    def any_autostart(self) -> bool:
+        """Whether anything starts with the daemon."""
+        return any((self.folder / "autostart").glob("*.xml"))
+
     def set_autostart(self, name: str, on: bool) -> None:
         """Let a definition start with the daemon, or no longer."""
         with telling("cannot change"):

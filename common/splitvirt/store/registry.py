@@ -1,6 +1,6 @@
 """An index of the objects a driver has: by UUID, by name and, while they run, by number."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Generic, Protocol, TypeVar
 from uuid import UUID
 
@@ -21,16 +21,46 @@ class Registry(Generic[T]):
     """Objects in the order they came, found by UUID, name or number without a search.
 
     Lookups answer None for what is not there. The owner keeps names unique: `add` and `rename` raise KeyError
-    on a name or UUID that another object holds.
+    on a name or UUID that another object holds. `load` adds what the disk has: it is called when more is first asked
+    for than what runs.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, load: Callable[[], None] | None = None) -> None:
         self._by_uuid: dict[UUID, T] = {}
         self._by_name: dict[str, T] = {}
         self._by_id: dict[int, T] = {}
+        self._load = load
+        self._then: list[Callable[[list[T]], None]] = []
+
+    @property
+    def complete(self) -> bool:
+        """Whether what the disk has is here."""
+        return self._load is None
+
+    def when_complete(self, then: Callable[[list[T]], None]) -> None:
+        """Call `then` with all objects once the disk's are here: at once if they are."""
+        self._then.append(then)
+        if self.complete:
+            self._told()
+
+    def here(self) -> list[T]:
+        """The objects that are in memory, without loading more."""
+        return list(self._by_uuid.values())
+
+    def _fill(self) -> None:
+        if self._load is not None:
+            load, self._load = self._load, None
+            load()
+            self._told()
+
+    def _told(self) -> None:
+        waiting, self._then = self._then, []
+        for then in waiting:
+            then(self.here())
 
     def add(self, item: T) -> None:
         """Take in an object whose UUID and name are both free."""
+        self._fill()
         if item.uuid in self._by_uuid or item.name in self._by_name:
             raise KeyError(item.name)
         self._by_uuid[item.uuid] = item
@@ -47,6 +77,7 @@ class Registry(Generic[T]):
 
     def rename(self, item: T, old: str, new: str) -> None:
         """Move an object from one name to another that is free."""
+        self._fill()
         if new in self._by_name:
             raise KeyError(new)
         if self._by_name.get(old) is item:
@@ -63,10 +94,12 @@ class Registry(Generic[T]):
 
     def by_uuid(self, uuid: UUID) -> T | None:
         """The object of that UUID."""
+        self._fill()
         return self._by_uuid.get(uuid)
 
     def by_name(self, name: str) -> T | None:
         """The object of that name."""
+        self._fill()
         return self._by_name.get(name)
 
     def by_id(self, id: int) -> T | None:
@@ -78,9 +111,11 @@ class Registry(Generic[T]):
         return [self._by_id[id] for id in sorted(self._by_id)]
 
     def __iter__(self) -> Iterator[T]:
-        return iter(list(self._by_uuid.values()))
+        self._fill()
+        return iter(self.here())
 
     def __len__(self) -> int:
+        self._fill()
         return len(self._by_uuid)
 
     def __contains__(self, item: object) -> bool:
