@@ -80,6 +80,7 @@ class RawClient:
                     pass
         except ConnectionError:
             pass
+        self.close()  # the error's traceback holds us, and the socket would be found unclosed
         return True
 
     def close(self) -> None:
