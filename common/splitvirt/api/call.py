@@ -19,9 +19,9 @@ from .errors import InvalidArg, NoSupport, RPCError
 from .program import PROGRAMS
 from .record import Layout, Object, ObjectWire, Record, Ref, wire
 from .rule import Rule
-from .shape import Field, Shape, Silent
+from .shape import PLAIN, Field, Shape, Silent
 from .stream import Stream
-from .wire import Data, Payload, Reader, Wire
+from .wire import Data, Payload, Wire
 
 __all__ = ["Call", "Object", "Older", "Record", "Ref", "call", "calls", "wire"]
 
@@ -135,7 +135,9 @@ class Call:
 
     def unpack_args(self, data: Data, fds: Sequence[int] = ()) -> tuple[list[Any], Any]:
         """In a server: the values of `params` (objects as `Ref`), and a note for `pack_result`."""
-        values, note = self.shape.asked(self._request.read(Reader(data, fds)))
+        values, note = self._request.values(data, fds), None
+        if self.shape is not PLAIN:
+            values, note = self.shape.asked(values)
         if self.fixed:
             given = iter(values)
             values = [self.fixed[name] if name in self.fixed else next(given) for name, _ in self.params]
@@ -145,11 +147,11 @@ class Call:
         """In a server: the answer for what the method returned (the object itself where `echo`)."""
         if not self.answer:
             return Payload()
-        return self._reply.write(self.shape.tell(result, note))
+        return self._reply.write([result] if self.shape is PLAIN else self.shape.tell(result, note))
 
     def unpack_result(self, data: Data, fds: Sequence[int] = (), make: Any = None) -> Any:
         """In a client: the method's result; `make(kind, fields)` builds the objects in it."""
-        told = self.shape.told(self._reply.read(Reader(data, fds, make)))
+        told = self.shape.told(self._reply.values(data, fds, make))
         return None if self.result is None else told
 
     @property
@@ -198,7 +200,7 @@ def call(
     """
     spec = {
         "rpc": rpc, "acl": acl, "filter": filter, "dbus": dbus, "prop": prop, "off_bus": off_bus, "program": program,
-        "high": high, "echo": echo, "stream": stream, "sparse": sparse, "shape": shape or Shape(), "older": older,
+        "high": high, "echo": echo, "stream": stream, "sparse": sparse, "shape": shape or PLAIN, "older": older,
     }  # fmt: skip
 
     def declare(method: M) -> M:
@@ -237,6 +239,6 @@ def _old(call: Call, older: Older) -> Call:
     made = object.__new__(Call)
     made.__dict__.update(vars(call), rpc=older.rpc, fixed=older.fixed, dbus="", prop="", older=())
     made.high = call.high if older.high is None else older.high
-    made.shape = older.shape or Shape()
+    made.shape = older.shape or PLAIN
     made._acl = call._acl if older.acl is None else older.acl
     return made

@@ -120,7 +120,7 @@ class FdWire(Wire):
         self.many, self.dbus = many, "ah" if many else "h"
 
     def pack(self, value: Any, out: Payload) -> None:
-        out.fds.extend(value if self.many else [value])
+        out.fds = [*out.fds, *(value if self.many else [value])]
 
     def unpack(self, data: Reader) -> Any:
         if self.many:

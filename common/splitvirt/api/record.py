@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, dataclass_transform, get_args, get_
 
 from .errors import InvalidArg, RPCError
 from .meaning import word
-from .wire import Bus, Many, Payload, Reader, Wire
+from .wire import Bus, Data, Make, Many, Payload, Reader, Wire
 
 
 @dataclass_transform()
@@ -97,6 +97,8 @@ class Layout:
                 end = start + 1
                 self.steps.append((None, self.wires[start], start, end))
             start = end
+        self.form = self.steps[0][0] if len(self.steps) == 1 else None if self.steps else struct.Struct("")
+        """The whole, where every field is of fixed size."""
 
     def pack(self, values: Sequence[Any], out: Payload) -> None:
         """Append the values."""
@@ -118,6 +120,8 @@ class Layout:
 
     def write(self, values: Sequence[Any]) -> Payload:
         """A whole payload. RPCError for what is too long to send; other errors are as Python gives them."""
+        if self.form is not None:
+            return Payload(self.form.pack(*values))
         if len(values) != len(self.wires):
             raise TypeError(f"{len(values)} values for {len(self.wires)} fields")
         out = Payload()
@@ -132,6 +136,12 @@ class Layout:
             raise RPCError(f"Unable to decode message payload: {error}") from error
         data.finish()
         return values
+
+    def values(self, data: Data, fds: Sequence[int] = (), make: Make | None = None) -> list[Any]:
+        """As `read`, of a payload that nobody else reads on; `fds` and `make` as a `Reader` takes them."""
+        if self.form is not None and len(data) == self.form.size:
+            return list(self.form.unpack(data))
+        return self.read(Reader(data, fds, make))
 
 
 class RecordWire(Wire):

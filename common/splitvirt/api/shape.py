@@ -48,6 +48,9 @@ class Shape:
         return answer[0] if answer else None
 
 
+PLAIN = Shape()
+
+
 class Silent(Shape):
     """The method has a result that this procedure does not answer with, or has none."""
 

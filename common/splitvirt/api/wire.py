@@ -4,7 +4,7 @@ Every count and length is bounded; what does not fit, or is not there, is an `RP
 """
 
 import struct
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
@@ -41,11 +41,7 @@ class Bus(Protocol):
 class Payload(bytearray):
     """An XDR payload being written, and the file descriptors that go beside it."""
 
-    __slots__ = ("fds",)
-
-    def __init__(self, data: bytes = b"", fds: Iterable[int] = ()) -> None:
-        super().__init__(data)
-        self.fds = list(fds)
+    fds: Sequence[int] = ()
 
 
 class Reader:
