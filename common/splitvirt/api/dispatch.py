@@ -93,11 +93,11 @@ async def perform(root: Any, call: Call, values: Sequence[Any], caller: Caller |
     """
     token = _caller.set(caller)
     try:
-        found = [await _real(root, value) if isinstance(value, (Ref, list)) else value for value in values]
+        found = values and [await _real(root, value) if isinstance(value, (Ref, list)) else value for value in values]
         on = found[0] if call.on_object else root
         if caller is not None and not call.finds:
             await _check(caller, call, on, found)
-        if any(given == [] and value for given, value in zip(found, values, strict=True)):
+        if [] in found and any(given == [] and value for given, value in zip(found, values, strict=True)):
             return []  # all that it was to be about is gone; none given would mean all there are
         result = await getattr(on, call.name)(*found[call.on_object :])
         if caller is not None and (call.finds or call.filter):
@@ -111,7 +111,10 @@ async def _check(caller: Caller, call: Call, on: Any, values: Sequence[Any]) -> 
     """Ask for every permission that the call needs with these values."""
     for rule in call.rules:
         if rule.kind != "none" and rule.applies(values):
-            await _require(caller, rule.name, _subject(call, rule.kind, on, values))
+            subject = on if rule.kind == "connect" else _subject(call, rule.kind, on, values)
+            verdict = caller.allowed(rule.name, subject)
+            if verdict is not True and not (verdict and await verdict):
+                raise _denied(caller, rule.name)
 
 
 async def _visible(caller: Caller, call: Call, result: Any) -> Any:
@@ -163,7 +166,11 @@ async def _may(caller: Caller, permission: str, on: object) -> bool:
 
 async def _require(caller: Caller, permission: str, on: object) -> None:
     if not await _may(caller, permission, on):
-        raise AccessDenied(f"'{permission.replace('_', '-').replace(':', '.', 1)}' is not allowed to {caller.name}")
+        raise _denied(caller, permission)
+
+
+def _denied(caller: Caller, permission: str) -> AccessDenied:
+    return AccessDenied(f"'{permission.replace('_', '-').replace(':', '.', 1)}' is not allowed to {caller.name}")
 
 
 def _shown(item: Any) -> Any:

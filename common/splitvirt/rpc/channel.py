@@ -14,13 +14,12 @@ from collections.abc import Sequence
 from typing import Final, Protocol
 
 from .message import (
-    CALL_WITH_FDS,
     COUNT,
     HEADER,
     HEADER_SIZE,
     MAX_FDS,
     MAX_FRAME,
-    REPLY_WITH_FDS,
+    WITH_FDS,
     Message,
     ProtocolError,
     close_all,
@@ -103,9 +102,11 @@ class Channel:
 
     def release(self, reason: object) -> None:
         """Read again if no other reason is left; what was kept comes first, in the loop's next turn."""
-        last = self._holds == {reason}
-        self._holds.discard(reason)
-        if last and not self.closed:
+        holds = self._holds
+        if reason not in holds:
+            return
+        holds.remove(reason)
+        if not holds and not self.closed:
             self._loop.add_reader(self._fd, self._readable)
             if len(self._input) >= HEADER_SIZE:
                 self._loop.call_soon(self._deliver, b"")
@@ -171,14 +172,14 @@ class Channel:
         """Deliver every whole frame in `data`; where the first that is not whole begins."""
         at, end = 0, len(data)
         self._need = HEADER_SIZE
-        while end - at >= HEADER_SIZE and not self._holds and not self.closed:
+        while end - at >= HEADER_SIZE and not self._holds:  # what is closed is held
             size, program, version, procedure, type_, serial, status = HEADER.unpack_from(data, at)
             self._check_size(size)
             if end - at < size:
                 self._need = size
                 break
             start, stop, fds = at + HEADER_SIZE, at + size, None
-            if type_ in (CALL_WITH_FDS, REPLY_WITH_FDS):
+            if type_ in WITH_FDS:
                 count = self._count_fds(data, start, stop)
                 if end - stop < count or len(self._fds) < count:
                     self._need = size + count
@@ -222,11 +223,12 @@ class Channel:
             self._lose(BufferError(f"the peer does not read: {self._pending} bytes wait for it"))
             return
         self._output.append(data)
-        self._output += fds
+        if fds:
+            self._output += fds
         self._pending += len(data)
         if not self._parsing and not self._writing:
             self._flush()
-        if self._throttle and self._pending > HIGH_WATER:
+        if self._pending > HIGH_WATER and self._throttle:
             self.hold(THROTTLED)
 
     async def drain(self, below: int = HIGH_WATER) -> None:
@@ -255,7 +257,8 @@ class Channel:
             self._lose(None)
 
     def _eased(self) -> None:
-        self._wake(self._drained)
+        if self._drained:
+            self._wake(self._drained)
         if THROTTLED in self._holds:
             self.release(THROTTLED)
 
@@ -269,7 +272,7 @@ class Channel:
                 self._output.popleft()
                 close_all([head])
                 return True
-            data = self._gather()
+            data = self._gather(head) if len(self._output) > 1 else head
             sent = self._sock.send(data)
         except (BlockingIOError, InterruptedError):
             return False
@@ -282,14 +285,11 @@ class Channel:
         self._output.popleft()
         return True
 
-    def _gather(self) -> bytes:
+    def _gather(self, head: bytes) -> bytes:
         """The head of the queue, joined with the small frames behind it."""
-        output = self._output
-        head = output[0]
-        assert isinstance(head, bytes)
-        if len(output) == 1 or len(head) >= SEND_CHUNK:
+        if len(head) >= SEND_CHUNK:
             return head
-        parts, size = [], 0
+        output, parts, size = self._output, [], 0
         while output and size < SEND_CHUNK and isinstance(part := output[0], bytes):
             parts.append(part)
             size += len(part)

@@ -44,16 +44,21 @@ def _procedure(root: Any, call: Call) -> Procedure:
 
     async def answer(peer: "Peer", message: Message) -> Payload:
         values, note = call.unpack_args(message.payload, message.fds or ())
-        result = await _perform(root, call, values, peer)
+        try:
+            result = await perform(root, call, values, peer)
+        except AccessDenied as error:
+            raise _denied(call, peer, error) from None
         return call.pack_result(result, note)
 
     async def answer_stream(peer: "Peer", message: Message) -> None:
         values, note = call.unpack_args(message.payload, message.fds or ())
         stream = _open_stream(peer, message, call, values)
         try:
-            payload = call.pack_result(await _perform(root, call, [*values, stream], peer), note)
-        except BaseException:
+            payload = call.pack_result(await perform(root, call, [*values, stream], peer), note)
+        except BaseException as error:
             stream.dismiss()
+            if isinstance(error, AccessDenied):
+                raise _denied(call, peer, error) from None
             raise
         peer.send_reply(message, payload)
         stream.open()
@@ -61,13 +66,11 @@ def _procedure(root: Any, call: Call) -> Procedure:
     return Procedure(name, answer_stream if call.stream else answer, high=call.high, stage=stage)
 
 
-async def _perform(root: Any, call: Call, values: list[Any], peer: "Peer") -> Any:
-    try:
-        return await perform(root, call, values, peer)
-    except AccessDenied as error:
-        if peer.readonly:
-            raise OperationDenied(f"read only access prevents {call.api}", domain=error.domain) from None
-        raise
+def _denied(call: Call, peer: "Peer", error: AccessDenied) -> AccessDenied | OperationDenied:
+    """What a client is told that may not make a call: on a read-only connection, that it is one."""
+    if peer.readonly:
+        return OperationDenied(f"read only access prevents {call.api}", domain=error.domain)
+    return error
 
 
 def _open_stream(peer: "Peer", message: Message, call: Call, values: list[Any]) -> ServedStream:

@@ -5,34 +5,33 @@ some 6 for one that is scheduled), and one that awaits goes on as the ordinary t
 `current_task` and cancellation work in its first step too. Python 3.12 has this as `Task(eager_start=True)`.
 """
 
-from __future__ import annotations  # those of the inner function would be worked out at every call
-
 import asyncio
 import sys
 from collections.abc import Callable, Coroutine
 from contextvars import Context
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
 
+_first: Final[list[tuple[Callable[[], Any], Context]]] = []
 
-def start(coroutine: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop) -> asyncio.Task[T]:
-    """A task whose first step has been made. Call it from a callback of the loop, never from inside a task."""
+
+def start(coroutine: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop, name: str) -> "asyncio.Task[T]":
+    """A task, called `name`, whose first step has been made. Call it from a callback of the loop, never from inside a task."""
     if sys.version_info >= (3, 12):
-        return asyncio.Task(coroutine, loop=loop, eager_start=True)
+        return asyncio.Task(coroutine, loop=loop, name=name, eager_start=True)
     attributes = getattr(loop, "__dict__", None)
     if attributes is None:  # a loop written in C takes no attribute: schedule the first step
-        return asyncio.Task(coroutine, loop=loop)
-    step: list[tuple[Callable[[], Any], Context]] = []
-
-    def keep(callback: Callable[[], Any], *, context: Context) -> None:
-        step.append((callback, context))
-
-    attributes["call_soon"] = keep
+        return asyncio.Task(coroutine, loop=loop, name=name)
+    attributes["call_soon"] = _keep
     try:
-        task = asyncio.Task(coroutine, loop=loop)
+        task = asyncio.Task(coroutine, loop=loop, name=name)
     finally:
         del attributes["call_soon"]
-    callback, context = step[0]
+    callback, context = _first.pop()
     context.run(callback)
     return task
+
+
+def _keep(callback: Callable[[], Any], *, context: Context) -> None:
+    _first.append((callback, context))

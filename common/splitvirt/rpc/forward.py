@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from splitvirt.api.errors import RPCError, VirtError
+from splitvirt.api.errors import RPCError, SystemError_, VirtError
 from splitvirt.api.program import REMOTE
 
 from .channel import HIGH_WATER, Channel
@@ -73,7 +73,13 @@ class Routes:
             route = self.routes.get(driver)
             if route is None:
                 raise error_for(message.program, message.procedure)
-            await (await _sibling(peer, driver, route)).forward(message)
+            try:
+                sibling = await _sibling(peer, driver, route)
+            except SystemError_ as error:
+                if isinstance(error.__cause__, FileNotFoundError):  # no such daemon here: tools do without its driver
+                    raise error_for(message.program, message.procedure, str(error)) from error
+                raise
+            await sibling.forward(message)
 
         return Procedure(f"forward.{driver}", answer, high=True)
 

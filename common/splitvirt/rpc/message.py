@@ -18,6 +18,9 @@ CALL_WITH_FDS: Final = 4
 REPLY_WITH_FDS: Final = 5
 STREAM_HOLE: Final = 6
 
+CALLS: Final = (CALL, CALL_WITH_FDS)
+WITH_FDS: Final = (CALL_WITH_FDS, REPLY_WITH_FDS)
+
 OK: Final = 0
 ERROR: Final = 1
 CONTINUE: Final = 2

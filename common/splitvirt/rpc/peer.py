@@ -18,8 +18,7 @@ from .events import Registrations
 from .fault import pack_error
 from .keepalive import Keepalive
 from .message import (
-    CALL,
-    CALL_WITH_FDS,
+    CALLS,
     ERROR,
     MAX_FRAME,
     MAX_FRAME_BEFORE_AUTH,
@@ -112,7 +111,7 @@ class Peer:
     def received(self, message: Message) -> None:
         """A frame from the client. What no client sends is dropped without a word, as libvirtd does."""
         kind = message.type
-        if kind in (CALL, CALL_WITH_FDS):
+        if kind in CALLS:
             self._call(message)
             return
         if kind in (STREAM, STREAM_HOLE):
@@ -147,8 +146,7 @@ class Peer:
     def ended(self) -> None:
         """One of its calls has been answered."""
         self.in_flight -= 1
-        if not self.closed:
-            self.channel.release(BUSY)
+        self.channel.release(BUSY)
 
     async def answer(self, procedure: Procedure, message: Message) -> None:
         """Make the call and reply, also when the client has gone meanwhile. Never raises."""

@@ -177,16 +177,15 @@ class Server:
 
     def run(self, peer: Peer, procedure: Procedure, message: Message) -> None:
         """Start a call, or queue it where as many of ordinary priority are under way as may be."""
-        if procedure.high:
-            self._start(peer, procedure, message)
-        elif self._busy < self.limits.max_workers and not self._waiting:
+        if not procedure.high:
+            if self._busy >= self.limits.max_workers or self._waiting:
+                self._waiting.append((peer, procedure, message))
+                return
             self._busy += 1
-            self._start(peer, procedure, message)
-        else:
-            self._waiting.append((peer, procedure, message))
+        self._start(peer, procedure, message)
 
     def _start(self, peer: Peer, procedure: Procedure, message: Message) -> None:
-        task = eager.start(peer.answer(procedure, message), self._loop)
+        task = eager.start(peer.answer(procedure, message), self._loop, procedure.name)
         if task.done():
             self._ended(peer, procedure)
         else:

@@ -6,10 +6,10 @@ from splitvirt.api.call import calls
 from splitvirt.api.errors import NoSupport, RPCError, VirtError
 
 
-def error_for(program: int, procedure: int) -> VirtError:
-    """NoSupport with the function's name where the protocol has the procedure, else RPCError."""
+def error_for(program: int, procedure: int, why: str = "") -> VirtError:
+    """NoSupport with the function's name, and why, where the protocol has the procedure, else RPCError."""
     name = _names().get((program, procedure))
-    return NoSupport(name) if name else RPCError(f"unknown procedure: {procedure}")
+    return NoSupport(f"{name}: {why}" if why else name) if name else RPCError(f"unknown procedure: {procedure}")
 
 
 @functools.cache

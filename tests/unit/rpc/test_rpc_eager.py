@@ -24,7 +24,7 @@ def begin(work: Any) -> Callable[[], Any]:
     """The task and whether it was done at once."""
 
     def make() -> tuple[asyncio.Task[Any], bool]:
-        task = start(work, asyncio.get_running_loop())
+        task = start(work, asyncio.get_running_loop(), "work")
         return task, task.done()
 
     return make

@@ -157,8 +157,8 @@ async def test_a_sibling_that_is_not_there(pair: Pair) -> None:
     path = pair.path.parent / "sibling"
     for _ in range(2):
         found = (await client.ask(STORAGE_NAME, xdr_string("pool"))).error
-        assert (found.code, found.domain) == (38, 7)
-        assert str(found) == f"Failed to connect socket to '{path}': No such file or directory"
+        assert found.code == c.VIR_ERR_NO_SUPPORT  # virt-install and its like go on without storage pools then
+        assert str(found).endswith(f"virStoragePoolLookupByName: Failed to connect socket to '{path}': No such file or directory")
     with socket.socket(socket.AF_UNIX) as left:
         left.bind(str(path))
     assert "Connection refused" in str((await client.ask(STORAGE_NAME, xdr_string("pool"))).error)
