@@ -13,8 +13,6 @@ from splitvirt.api.constants import VIR_FROM_QEMU, VIR_FROM_STORAGE
 from splitvirt.api.errors import ConfigUnsupported, SystemError_, VirtError
 from splitvirt.host.process import User
 from splitvirt.host.users import known_group, known_user
-from splitvirt.xml.seclabel import SecurityLabel
-from virtqemud import devicelist
 
 from . import process
 from .process import Identity
@@ -23,6 +21,7 @@ if TYPE_CHECKING:
     from splitvirt.host.paths import Layout
     from splitvirt.xml.domain import Domain as DomainXML
     from splitvirt.xml.element import Element
+    from splitvirt.xml.seclabel import SecurityLabel
     from virtqemud.domain.base import DomainBase
 
     from .dac import Given, Ownership
@@ -108,6 +107,8 @@ class Security:
                 own.label = own.imagelabel = None
             return
         if own is None:
+            from splitvirt.xml.seclabel import SecurityLabel
+
             own = SecurityLabel(type="dynamic", model="dac", relabel=True)
             live.seclabels.append(own)
         if own.type == "dynamic":
@@ -221,6 +222,8 @@ class Security:
     def gone(self, guest: DomainBase, live: DomainXML, device: Element) -> None:
         """Take back the files of a device that a running guest has no more, but for those that others of its have."""
         if guest.given:
+            from virtqemud import devicelist
+
             from .labels import present
 
             used = {path for each in devicelist.every(live) if each is not device for path in present(each)}
