@@ -1,5 +1,8 @@
 """A driver's folder of definitions, as libvirt lays it out: `NAME.xml`, and `autostart/NAME.xml` as a link to it."""
 
+import contextlib
+import hashlib
+import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,10 +35,12 @@ class ConfigFolder:
         self._edit = edit
 
     def open(self) -> None:
-        """Make the folder where it is missing, and clear away what an interrupted write left."""
+        """Make the folder where it is missing, clear away what an interrupted write left, end an interrupted rename."""
         with telling("cannot use"):
             make_private(self.folder)
             sweep_temporary(self.folder)
+            sweep_temporary(self.folder / "autostart")
+        self._recover()
 
     def path(self, name: str) -> Path:
         """Where the definition of that name lies."""
@@ -52,7 +57,7 @@ class ConfigFolder:
     def save(self, name: str, xml: str) -> None:
         """Keep a definition under a name, in place of the one that was there."""
         with telling("cannot write"):
-            write_durable(self.path(name), _WARNING.format(edit=self._edit, name=name.replace("--", "- -")) + xml)
+            write_durable(self.path(name), self._text(name, xml))
 
     def remove(self, name: str) -> None:
         """Forget a definition and its autostart; one that is not there is no error."""
@@ -79,11 +84,53 @@ class ConfigFolder:
                 remove_durable(self._link(name))
 
     def rename(self, old: str, new: str, xml: str) -> None:
-        """Keep a definition under another name: the new file is there before the old one goes."""
-        self.save(new, xml)
+        """Keep a definition under another name, with its autostart; what interrupts it, the next `open` ends it."""
+        text = self._text(new, xml)
+        with telling("cannot write"):
+            write_durable(self._intent, json.dumps({"old": old, "new": new, "sha256": _digest(text.encode())}))
+        try:
+            self.save(new, xml)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                remove_durable(self._intent)
+            raise
+        self._finish(old, new)
+
+    @property
+    def _intent(self) -> Path:
+        """What says that a rename is under way; the digest is of the new file, so that no other is taken for it."""
+        return self.folder / ".rename"
+
+    def _finish(self, old: str, new: str) -> None:
         if self.autostart(old):
             self.set_autostart(new, True)
         self.remove(old)
+        with telling("cannot remove"):
+            remove_durable(self._intent)
+
+    def _recover(self) -> None:
+        try:
+            intent = json.loads(self._intent.read_bytes())
+            old, new, digest = (str(intent[key]) for key in ("old", "new", "sha256"))
+            written = _digest(self.path(new).read_bytes()) == digest
+        except FileNotFoundError:
+            written = False
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            log.error("%s cannot be read: %s", self._intent, error)
+            return
+        if written:
+            log.warning("the rename of %s to %s was interrupted, and is finished now", old, new)
+            self._finish(old, new)
+        elif self._intent.exists():
+            with telling("cannot remove"):
+                remove_durable(self._intent)
+
+    def _text(self, name: str, xml: str) -> str:
+        return _WARNING.format(edit=self._edit, name=name.replace("--", "- -")) + xml
 
     def _link(self, name: str) -> Path:
         return self.folder / "autostart" / f"{name}.xml"
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

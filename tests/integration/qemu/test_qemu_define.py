@@ -219,7 +219,8 @@ async def test_killed_between_any_two_steps(tmp_path: Path, what: str) -> None:
     for steps in range(1, 200):
         root = tmp_path / str(steps)
         async with splitvirt.embed(root) as hv:
-            before = await (await hv.define(kept)).xml()
+            before = await (vm := await hv.define(kept)).xml()
+            await vm.set_autostart(what == "rename")
         argv = [sys.executable, "-c", VICTIM, str(root), str(steps), what, changed, tiny("other")]
         victim = await asyncio.to_thread(subprocess.run, argv, capture_output=True, text=True, timeout=60, check=False)
         done = victim.returncode == 0
@@ -234,6 +235,11 @@ async def test_killed_between_any_two_steps(tmp_path: Path, what: str) -> None:
                 assert guest.uuid == uuid
                 xml = await guest.xml(c.VIR_DOMAIN_XML_INACTIVE)
                 assert xml.replace("renamed", "kept") == before or "40960" in xml
+            if what == "rename":
+                assert len(found) == 1
+                assert await guest.autostart()
+                kept_files = {path.name for path in (root / "etc/libvirt/qemu").rglob("*") if not path.is_dir()}
+                assert kept_files == {f"{guest.name}.xml"}
             running = [vm for vm in found.values() if vm.active]
             known = {vm.process.pid for vm in running}
             assert set(qemus(root)) <= known

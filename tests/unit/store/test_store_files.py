@@ -91,6 +91,29 @@ def test_a_folder_of_definitions(tmp_path: Path) -> None:
     assert list((tmp_path / "qemu/autostart").iterdir()) == []
 
 
+def test_a_rename_that_was_interrupted_is_finished_or_undone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = ConfigFolder(tmp_path)
+    folder.open()
+    folder.save("old", "<a/>")
+    folder.set_autostart("old", True)
+    with monkeypatch.context() as broken:
+        broken.setattr(folder, "_finish", lambda old, new: None)
+        folder.rename("old", "new", "<b/>")
+    assert {name for name, _ in folder.load()} == {"new", "old"}
+    folder.open()
+    ((name, text),) = folder.load()
+    assert (name, folder.autostart("new"), folder.autostart("old")) == ("new", True, False)
+    assert text.endswith("<b/>")
+    with monkeypatch.context() as broken:
+        broken.setattr(folder, "save", lambda name, xml: None)
+        broken.setattr(folder, "_finish", lambda old, new: None)
+        folder.rename("new", "other", "<c/>")
+    folder.save("other", "<of somebody else/>")
+    folder.open()
+    assert {name for name, _ in folder.load()} == {"new", "other"}
+    assert not (tmp_path / ".rename").exists()
+
+
 class Thing:
     def __init__(self, name: str) -> None:
         self.name, self.uuid = name, uuid4()
