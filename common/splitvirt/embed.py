@@ -43,7 +43,9 @@ def embed(
     `root` holds configuration, state, logs and sockets, and is made where it is missing; None is a temporary folder
     that goes when the instance is closed. With lifetime "app" guests end with the instance and with the application,
     even if that is killed; with "keep" they run on, and whoever opens the root next has them again. `networks` gives
-    the ports for `<interface type='network'>`. `config` has keys of qemu.conf.
+    the ports for `<interface type='network'>`; None asks the host's virtnetworkd. Disks and host devices are named by
+    their paths and addresses: there is no `storage=` or `nodedevs=`, as their daemons are not there yet. `config` has
+    keys of qemu.conf.
 
     Opening raises ResourceBusy, naming the holder, when somebody has the root open; SystemError_ when it cannot be
     used. What `expose()` opened is closed with the instance.
