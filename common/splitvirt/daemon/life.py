@@ -21,14 +21,11 @@ from typing import TYPE_CHECKING, Any
 
 from splitvirt.access.identity import Identity
 from splitvirt.access.rules import Access
-from splitvirt.api.admin import Admin
 from splitvirt.api.errors import SystemError_
 from splitvirt.daemon import signals, sockets
-from splitvirt.daemon.admin import Administration
 from splitvirt.daemon.config import Config
 from splitvirt.daemon.log import Log
 from splitvirt.daemon.main import VERSION, Options, Service, load
-from splitvirt.daemon.metrics import Metrics
 from splitvirt.daemon.notify import Notifier, passed_fds
 from splitvirt.daemon.onbus import OnBus
 from splitvirt.daemon.story import tell
@@ -100,8 +97,9 @@ class Daemon:
         self.driver = await self.service.open(self.layout, self.config, self.on_bus.neighbourhood)
         stack.push_async_callback(self.driver.close)
         self.driver.events.subscribe(tell)
-        await self._open_servers(stack)
+        await self._open_server()
         await self._answer_waiting()
+        await self._open_admin(stack)
         await self.on_bus.join()
 
     def _put_away(self) -> None:
@@ -109,7 +107,7 @@ class Daemon:
             sockets.remove(self._listeners)
         sockets.close(self._listeners)
 
-    async def _open_servers(self, stack: contextlib.AsyncExitStack) -> None:
+    async def _open_server(self) -> None:
         own = {self.service.contract: self.driver}
         scheme = self.service.uri_scheme
         self.server = Server(
@@ -120,19 +118,29 @@ class Daemon:
             routes=routes(self.layout, self.service.siblings),
             name=self.service.name,
         )
-        self.admin_server = Server(
+        self.servers = {self.server.name: self.server}
+        await self._listen(self.server)
+
+    async def _listen(self, server: Server) -> None:
+        server.on_change.append(self.touch)
+        for one in self._listeners:
+            if (one.kind == "admin") == (server.name == "admin"):
+                await server.listen(one.socket, readonly=one.kind == "ro", admin=one.kind == "admin")
+
+    async def _open_admin(self, stack: contextlib.AsyncExitStack) -> None:
+        """What others look at us with: not needed for the call that starts a daemon, and 3 ms of modules."""
+        from splitvirt.api.admin import Admin
+        from splitvirt.daemon.admin import Administration
+
+        admin = Server(
             {Admin: Administration(self)},
             access=Access("admin", private=True),
             limits=limits(self.config, "admin_"),
             name="admin",
         )
-        self.servers = {server.name: server for server in (self.server, self.admin_server)}
-        for server in self.servers.values():
-            server.on_change.append(self.touch)
+        self.servers[admin.name] = admin
         await self._open_metrics(stack)
-        for one in self._listeners:
-            server = self.admin_server if one.kind == "admin" else self.server
-            await server.listen(one.socket, readonly=one.kind == "ro", admin=one.kind == "admin")
+        await self._listen(admin)
 
     async def _answer_waiting(self) -> None:
         """Answer those whose call started us first: joining the bus takes longer than they do."""
@@ -142,6 +150,8 @@ class Daemon:
             await asyncio.sleep(0.002)
 
     async def _open_metrics(self, stack: contextlib.AsyncExitStack) -> None:
+        from splitvirt.daemon.metrics import Metrics
+
         path = self.layout.run / f"{self.service.name}-metrics-sock"
         mode = sockets.mode_of(self.config, "admin")
         sock = bind(path, mode)
@@ -253,7 +263,8 @@ class Daemon:
         self.config = config
         self._configure_log()
         self.server.set_limits(**vars(limits(config)))
-        self.admin_server.set_limits(**vars(limits(config, "admin_")))
+        if "admin" in self.servers:
+            self.servers["admin"].set_limits(**vars(limits(config, "admin_")))
         fresh = self._make_access()
         self.access.auth_ro, self.access.auth_rw, self.access.fine = fresh.auth_ro, fresh.auth_rw, fresh.fine
         self.driver.reload()

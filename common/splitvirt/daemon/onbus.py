@@ -5,7 +5,6 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from splitvirt.api.errors import VirtError
-from splitvirt.daemon.report import DaemonReport, Report
 from splitvirt.rpc.limits import Count
 
 if TYPE_CHECKING:
@@ -65,6 +64,7 @@ class OnBus:
             log.warning("not on D-Bus: %s", e)
 
     async def _join(self) -> None:
+        from splitvirt.daemon.report import DaemonReport, Report
         from splitvirt.dbus.bus import Bus
         from splitvirt.dbus.export import Export
 

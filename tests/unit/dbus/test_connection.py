@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from splitvirt.dbus.connection import Connection, places
 from splitvirt.dbus.library import Message, MessageType
 
