@@ -1,5 +1,6 @@
 """The network driver: every network of a host, a user or an application."""
 
+import functools
 import logging
 import os
 import socket
@@ -10,7 +11,7 @@ from uuid import UUID
 from splitvirt.api import constants as c
 from splitvirt.api import network as api
 from splitvirt.api.constants import VIR_FROM_NETWORK
-from splitvirt.api.errors import NoNetwork, OperationFailed, OperationInvalid, ResourceBusy, VirtError
+from splitvirt.api.errors import NetworkExists, NoNetwork, OperationFailed, OperationInvalid, ResourceBusy, VirtError
 from splitvirt.api.event import Hub
 from splitvirt.api.lease import NetworkPorts
 from splitvirt.host.netlink import Netlink
@@ -247,17 +248,9 @@ class NetworkDriver(api.Networks):
         return subnet.choose(self.link, family, defined)
 
     def _same(self, net: Network) -> VirtualNetwork | None:
-        """The network that a document is about, by UUID. Raises OperationFailed when the name does not go with it."""
-        by_uuid, by_name = self.registry.by_uuid(UUID(net.uuid)), self.registry.by_name(net.name or "")
-        if by_uuid is not None and by_uuid.name != net.name:
-            raise OperationFailed(
-                f"network '{by_uuid.name}' is already defined with uuid {by_uuid.uuid}", domain=VIR_FROM_NETWORK
-            )
-        if by_uuid is None and by_name is not None:
-            raise OperationFailed(
-                f"network '{by_name.name}' already exists with uuid {by_name.uuid}", domain=VIR_FROM_NETWORK
-            )
-        return by_uuid
+        """The network that a document is about, by UUID. Raises NetworkExists when the name does not go with it."""
+        clash = functools.partial(NetworkExists, domain=VIR_FROM_NETWORK)
+        return self.registry.match("network", str(net.name), UUID(net.uuid), clash)
 
     async def define(self, xml: str, flags: int = 0) -> VirtualNetwork:
         check_flags(flags, c.VIR_NETWORK_DEFINE_VALIDATE, "networkDefineXMLFlags")

@@ -300,21 +300,8 @@ class QemuDriver(Starting, HostCalls, Listing):
 
     def _match(self, config: DomainXML) -> QemuDomain | None:
         """The guest that a configuration speaks of; DomainExists when name and UUID are not both its own."""
-        assert config.name
-        assert config.uuid
-        by_uuid = self.guests.by_uuid(UUID(config.uuid))
-        if by_uuid is not None:
-            if by_uuid.name != config.name:
-                raise DomainExists(
-                    f"domain '{by_uuid.name}' is already defined with uuid {config.uuid}", domain=c.VIR_FROM_DOMAIN
-                )
-            return by_uuid
-        by_name = self.guests.by_name(config.name)
-        if by_name is not None:
-            raise DomainExists(
-                f"domain '{config.name}' already exists with uuid {by_name.uuid}", domain=c.VIR_FROM_DOMAIN
-            )
-        return None
+        clash = functools.partial(DomainExists, domain=c.VIR_FROM_DOMAIN)
+        return self.guests.match("domain", str(config.name), UUID(config.uuid), clash)
 
     async def domain_by_name(self, name: str) -> QemuDomain:
         """The guest of that name."""

@@ -106,6 +106,18 @@ class Registry(Generic[T]):
         """The active object of that number."""
         return self._by_id.get(id)
 
+    def match(self, kind: str, name: str, uuid: UUID, clash: Callable[[str], Exception]) -> T | None:
+        """The object that a definition speaks of, None for a new one.
+
+        `clash` makes the error, of libvirt's words, where name and UUID belong to different objects of this `kind`.
+        """
+        found, other = self.by_uuid(uuid), self.by_name(name)
+        if found is not None and found.name != name:
+            raise clash(f"{kind} '{found.name}' is already defined with uuid {uuid}")
+        if found is None and other is not None:
+            raise clash(f"{kind} '{name}' already exists with uuid {other.uuid}")
+        return found
+
     def active(self) -> list[T]:
         """The numbered objects, in the order of their numbers."""
         return [self._by_id[id] for id in sorted(self._by_id)]

@@ -119,6 +119,19 @@ class Thing:
         self.name, self.uuid = name, uuid4()
 
 
+def test_a_definition_speaks_of_one_object() -> None:
+    registry: Registry[Thing] = Registry()
+    one, other = Thing("one"), Thing("other")
+    registry.add(one)
+    registry.add(other)
+    assert registry.match("thing", "one", one.uuid, ValueError) is one
+    assert registry.match("thing", "new", uuid4(), ValueError) is None
+    with pytest.raises(ValueError, match=f"thing 'one' already exists with uuid {one.uuid}"):
+        registry.match("thing", "one", uuid4(), ValueError)
+    with pytest.raises(ValueError, match=f"thing 'one' is already defined with uuid {one.uuid}"):
+        registry.match("thing", "other", one.uuid, ValueError)
+
+
 def test_objects_are_found_by_every_key() -> None:
     registry: Registry[Thing] = Registry()
     one, other = Thing("one"), Thing("other")
