@@ -58,10 +58,10 @@ def differs(case: Case, got: dict[str, Any]) -> str | None:
 
 
 @cache
-def probed(emulator: str) -> Capabilities:
-    return asyncio.run(Prober().get(emulator))
+def probed(emulator: str, kvm: bool) -> Capabilities:
+    return asyncio.run(Prober().get(emulator, kvm=kvm))
 
 
 def capabilities(domain: Domain) -> Capabilities:
     """What the guest's emulator, or the one for its architecture, can do."""
-    return probed(emulator(domain))
+    return probed(emulator(domain), domain.type == "kvm")

@@ -306,7 +306,7 @@ def wires(folder: Path) -> Iterator[tuple[str, str]]:
         guest(
             "<interface type='udp'><source address='127.0.0.1' port='15555'>"
             f"<local address='127.0.0.1' port='{free_port(socket.SOCK_DGRAM)}'/>"
-            "</source><model type='e1000e'/><mtu size='1500'/></interface>"
+            "</source><model type='e1000e'/></interface>"
         ),
     )
     yield (

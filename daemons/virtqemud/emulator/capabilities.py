@@ -42,6 +42,8 @@ class Capabilities:
         self.kvm, self.why_no_kvm = kvm, why_no_kvm
         self.machines: dict[str, dict[str, Any]] = {machine["name"]: machine for machine in facts["machines"]}
         self.cpus: dict[str, list[dict[str, Any]]] = facts["cpus"]
+        self.models: dict[str, dict[str, Any]] = facts.get("models", {})
+        """Named CPU models: who made such processors ("vendor"), and the features that they have under TCG ("on")."""
         self.devices = frozenset(facts["devices"])
         self.objects = frozenset(facts["objects"])
         self._aliases = {machine["alias"]: machine["name"] for machine in facts["machines"] if "alias" in machine}

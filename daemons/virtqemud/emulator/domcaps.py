@@ -9,7 +9,7 @@ from splitvirt.host import topology
 from splitvirt.xml.tree import Tree
 
 from .capabilities import Capabilities
-from .hostcaps import host_features
+from .cpumodels import ITS_NAMES, host_model, in_order
 
 FIRMWARE_FOLDERS = (Path("/etc/qemu/firmware"), Path("/usr/share/qemu/firmware"))
 """Firmware descriptors (QEMU's docs/interop/firmware.json); a file in the first hides its namesake in the second."""
@@ -119,17 +119,17 @@ def cpu_vendor(model: str) -> str:
 
 
 def _host_model(caps: Capabilities, accelerator: str) -> list[Tree]:
-    """The nearest named model that runs whole, and what the richest CPU has beside."""
-    usable = [c for c in caps.cpus.get(accelerator) or caps.cpus["tcg"] if not c.get("unavailable-features")]
-    facts = topology.cpuinfo()
-    vendor = {"GenuineIntel": "Intel", "AuthenticAMD": "AMD"}.get(facts.get("vendor_id", ""), "")
-    named = [str(c["name"]) for c in usable if not _is_versioned(str(c["name"]))]
-    own = sorted(name for name in named if cpu_vendor(name) == vendor)
-    model = own[-1] if own else "qemu64"
-    offered = caps.cpu_expansion(accelerator) or {}
-    features = [f for f in host_features(facts.get("flags", "")) if offered.get(f) is True]
-    parts = [Tree("model", text=model, fallback="forbid"), Tree("vendor", text=vendor) if vendor else None]
-    return [part for part in parts if part] + [Tree("feature", policy="require", name=name) for name in features]
+    """The nearest named model, and what the richest CPU has beside it, or has not."""
+    found = host_model(caps, accelerator)
+    if found is None:
+        return []
+    on = found.on
+    if accelerator == "kvm" and "nonstop_tsc" in topology.cpuinfo().get("flags", "").split():
+        on = in_order({*on, "invtsc"})
+    parts = [Tree("model", text=found.name, fallback="forbid"), Tree("vendor", text=found.vendor)]
+    for policy, features in (("require", on), ("disable", found.off)):
+        parts += [Tree("feature", policy=policy, name=ITS_NAMES.get(name, name)) for name in features]
+    return parts
 
 
 def _memory(caps: Capabilities) -> Tree:

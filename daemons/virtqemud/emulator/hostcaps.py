@@ -2,7 +2,7 @@
 
 import os
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from uuid import UUID
 
@@ -10,6 +10,7 @@ from splitvirt.host import topology
 from splitvirt.xml.tree import Tree
 
 from .capabilities import Capabilities
+from .cpumodels import ITS_NAMES, QEMU_NAMES, VENDORS, features, in_order, nearest
 
 _WORDSIZE = {"x86_64": 64, "i686": 32, "aarch64": 64}
 
@@ -34,39 +35,72 @@ def capabilities_xml(uuid: UUID, emulators: Iterable[tuple[str, Capabilities]], 
 
     `label` is the usual guest's label of the model "dac".
     """
-    host = Tree("host", Tree("uuid", text=uuid), host_cpu(), Tree("power_management"), _iommu(), _migration())
+    emulators = list(emulators)
+    host = Tree(
+        "host",
+        Tree("uuid", text=uuid),
+        host_cpu(next((caps for _, caps in emulators), None)),
+        Tree("power_management"),
+        _iommu(),
+        _migration(),
+    )
     host.add([_cells(), _caches(), *_secmodels(label)])
     guests = [guest(arch, caps) for arch, caps in emulators]
     parts = "\n".join(part.to_xml(indent=2) for part in [host, *guests])
     return f"<capabilities>\n\n{parts}\n</capabilities>\n"
 
 
-def host_cpu() -> Tree:
-    """The host's processor: what it is, how it is arranged, what it can do."""
+def host_cpu(caps: Capabilities | None) -> Tree:
+    """The host's processor: the nearest model that an emulator knows, how it is arranged, what it can do beside."""
     facts = topology.cpuinfo()
     info = topology.node_info()
-    vendor = {"GenuineIntel": "Intel", "AuthenticAMD": "AMD", "HygonGenuine": "Hygon"}.get(facts.get("vendor_id", ""))
+    vendor = VENDORS.get(facts.get("vendor_id", ""))
+    model, beside = named(facts, caps)
     cpu = Tree("cpu", Tree("arch", text=platform.machine()))
     if vendor:
-        cpu.add([Tree("model", text="qemu64"), Tree("vendor", text=vendor)])
+        cpu.add([Tree("model", text=model), Tree("vendor", text=vendor)])
     if "microcode" in facts:
         cpu.add([Tree("microcode", version=int(facts["microcode"], 0))])
     if "cpu family" in facts:
         cpu.add([Tree("signature", family=facts["cpu family"], model=facts["model"], stepping=facts["stepping"])])
-    if "constant_tsc" in facts.get("flags", "").split() and "tsc_known_freq" in facts["flags"].split():
-        cpu.add([Tree("counter", name="tsc", frequency=int(float(facts["cpu MHz"]) * 1000) * 1000, scaling=False)])
+    if (tsc := host_tsc()) is not None:
+        cpu.add([Tree("counter", name="tsc", frequency=tsc[0], scaling=tsc[1])])
     cpu.add([Tree("topology", sockets=info.sockets, dies=1, cores=info.cores, threads=info.threads)])
     if "address sizes" in facts:
         cpu.add([Tree("maxphysaddr", mode="emulate", bits=facts["address sizes"].split()[0])])
-    cpu.add(Tree("feature", name=name) for name in host_features(facts.get("flags", "")))
+    cpu.add(Tree("feature", name=name) for name in beside)
     pages = {size for cell in topology.cell_ids() for size, _ in topology.huge_pools(cell)}
     plain = os.sysconf("SC_PAGE_SIZE") // 1024
     return cpu.add(Tree("pages", unit="KiB", size=size) for size in [plain, *sorted(pages)])
 
 
+def named(facts: Mapping[str, str], caps: Capabilities | None) -> tuple[str, list[str]]:
+    """The nearest model of which the processor has everything, and its further features."""
+    flags = host_features(facts.get("flags", ""))
+    have = frozenset(QEMU_NAMES.get(flag, flag) for flag in flags)
+    processor = int(facts.get("cpu family", 0)), int(facts.get("model", 0))
+    model = nearest(caps, have, facts.get("vendor_id", ""), processor, whole=True) if caps else None
+    if caps is None or model is None:
+        return "qemu64", flags
+    return model, [ITS_NAMES.get(name, name) for name in in_order(have - features(caps, model))]
+
+
+def host_tsc() -> tuple[int, bool] | None:
+    """The rate of the processor's time stamp counter in Hz, and whether guests can have another; None if unknown."""
+    facts = topology.cpuinfo()
+    flags = facts.get("flags", "").split()
+    if "constant_tsc" not in flags or "tsc_known_freq" not in flags:
+        return None
+    scaling = "tsc_scale" in flags or "tsc_scaling" in facts.get("vmx flags", "").split()
+    return int(float(facts["cpu MHz"]) * 1000) * 1000, scaling
+
+
 def host_features(flags: str) -> list[str]:
     """The kernel's processor flags under QEMU's names, without those that only the kernel knows."""
-    return [_FLAG_NAMES.get(flag, flag) for flag in flags.split() if flag not in _KERNEL_ONLY]
+    kernels = flags.split()
+    found = [_FLAG_NAMES.get(flag, flag) for flag in kernels if flag not in _KERNEL_ONLY]
+    found += ["osxsave"] if "xsave" in kernels else []  # the kernel uses what it shows
+    return found + (["invtsc"] if {"constant_tsc", "nonstop_tsc"} <= set(kernels) else [])
 
 
 def guest(arch: str, caps: Capabilities) -> Tree:
@@ -86,12 +120,12 @@ def guest(arch: str, caps: Capabilities) -> Tree:
     )
     inner.add(machines)
     inner.add(Tree("domain", type=kind) for kind in caps.accelerators)
-    features = Tree("features")
+    offers = Tree("features")
     if arch == "i686":
-        features.add([Tree("pae"), Tree("nonpae")])
-    features.add([Tree("acpi", default="on", toggle="yes"), Tree("apic", default="on", toggle="no")])
-    features.add([Tree("cpuselection"), Tree("deviceboot"), Tree("disksnapshot", default="on", toggle="no")])
-    return Tree("guest", Tree("os_type", text="hvm"), inner, features)
+        offers.add([Tree("pae"), Tree("nonpae")])
+    offers.add([Tree("acpi", default="on", toggle="yes"), Tree("apic", default="on", toggle="no")])
+    offers.add([Tree("cpuselection"), Tree("deviceboot"), Tree("disksnapshot", default="on", toggle="no")])
+    return Tree("guest", Tree("os_type", text="hvm"), inner, offers)
 
 
 def _iommu() -> Tree:

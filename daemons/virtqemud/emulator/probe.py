@@ -7,8 +7,10 @@ import hashlib
 import json
 import logging
 import os
+import re
 import socket
 from collections.abc import Mapping
+from contextlib import suppress
 from errno import EACCES, EISDIR
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-FORMAT = 2
+FORMAT = 4
 """Raised whenever what is asked or how it is kept changes, so that older caches are asked again."""
 
 DEADLINE = 30.0
@@ -67,12 +69,11 @@ class Prober:
         if not kvm:
             return Capabilities(facts)
         verdict = await self._kvm(emulator, key)
-        if verdict["works"]:
-            facts = {
-                **facts,
-                "cpus": {**facts["cpus"], **verdict["cpus"]},
-                "expansions": {**facts["expansions"], **verdict["expansions"]},
-            }
+        facts = {
+            **facts,
+            "cpus": {**facts["cpus"], **verdict["cpus"]},
+            "expansions": {**facts["expansions"], **verdict["expansions"]},
+        }
         return Capabilities(facts, kvm=verdict["works"], why_no_kvm=verdict["why"])
 
     async def _kvm(self, emulator: str, key: str) -> dict[str, Any]:
@@ -83,9 +84,10 @@ class Prober:
         if verdict is None:
             why = await try_kvm(emulator)
             verdict = {"works": not why, "why": why, "cpus": {}, "expansions": {}}
-            if not why:
-                facts = await ask(emulator, "kvm")
-                verdict |= {"cpus": facts["cpus"], "expansions": facts["expansions"]}
+            if os.access("/dev/kvm", os.R_OK | os.W_OK):  # where guests do not run it may still say what CPU they see
+                with suppress(InternalError):
+                    facts = await ask(emulator, "kvm")
+                    verdict |= {"cpus": facts["cpus"], "expansions": facts["expansions"]}
             self._save(kvm_key, verdict)
         return verdict
 
@@ -200,6 +202,7 @@ async def _questions(monitor: Monitor, accelerator: str) -> dict[str, Any]:
         "machines": got["machines"],
         "cpus": {accelerator: [_lean(model) for model in got["cpus"]]},
         "expansions": {accelerator: await _expand(monitor, "host" if accelerator == "kvm" else "max")},
+        "models": await _models(monitor, got["cpus"]) if accelerator == "tcg" else {},
         "devices": devices,
         "objects": objects,
         "properties": await _properties(monitor, set(devices), set(objects)),
@@ -231,6 +234,26 @@ async def _expand(monitor: Monitor, model: str) -> dict[str, Any] | None:
     except CommandError:
         return None
     return dict(answer["model"]["props"])
+
+
+async def _models(monitor: Monitor, cpus: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Vendor and features of each named model, versions of models left out."""
+    from virtqemud.running.monitor import CommandError
+
+    from .cpumodels import ORDER
+
+    names = [name for cpu in cpus if not UNNAMED.fullmatch(name := str(cpu["name"]))]
+    asked = (("query-cpu-model-expansion", {"type": "full", "model": {"name": name}}) for name in names)
+    answers = zip(names, await monitor.batch(*asked), strict=True)
+    props = {name: answer["model"]["props"] for name, answer in answers if not isinstance(answer, CommandError)}
+    return {
+        name: {"vendor": has.get("vendor", ""), "on": [f for f in ORDER if has.get(f) is True]}
+        for name, has in props.items()
+    }
+
+
+UNNAMED = re.compile("base|host|max|.*-v[0-9]+")
+"""CPU models of QEMU's that are no named ones: those of the machine itself, and versions of a model."""
 
 
 async def _properties(monitor: Monitor, devices: set[str], objects: set[str]) -> dict[str, list[str]]:

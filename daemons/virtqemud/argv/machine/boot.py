@@ -54,10 +54,8 @@ def smbios(ctx: Context) -> Parts:
         raise ConfigUnsupported("Host SMBIOS information is not available")
     if os is None or os.smbios != "sysinfo":
         return parts
-    if not ctx.domain.sysinfo:
-        raise XMLError(f"Domain '{ctx.domain.name}' sysinfo are not available")
     if info is None:
-        return parts
+        raise XMLError(f"Domain '{ctx.domain.name}' sysinfo are not available")
     table(parts, 0, "bios", info.bios)
     table(parts, 1, "system", info.system)
     for board in info.baseboards:

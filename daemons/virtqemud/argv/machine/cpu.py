@@ -3,10 +3,13 @@
 import os
 import re
 
-from splitvirt.api.errors import ConfigUnsupported, InternalError
+from splitvirt.api.errors import ConfigUnsupported, CPUIncompatible, InternalError
+from splitvirt.host import topology
 from splitvirt.xml.cpu import Cpu
 from virtqemud.argv.context import Context
 from virtqemud.argv.parts import Parts, escape
+from virtqemud.emulator.cpumodels import QEMU_NAMES, REMOVED, VENDORS, host_model, lacking, offered
+from virtqemud.emulator.hostcaps import host_features, host_tsc
 
 from .clock import timer
 
@@ -15,11 +18,6 @@ HYPERV = (
     "relaxed", "vapic", "vpindex", "runtime", "synic", "stimer", "reset", "frequencies", "reenlightenment",
     "tlbflush", "ipi", "evmcs", "avic",
 )  # fmt: skip
-REMOVED = dict.fromkeys(("Icelake-Client", "Icelake-Client-noTSX"), ("intel-pt",)) | {
-    "Icelake-Server": ("intel-pt",), "Icelake-Server-noTSX": ("intel-pt",), "EPYC": ("monitor",),
-    "EPYC-IBPB": ("monitor",), "Dhyana": ("monitor",), "Opteron_G3": ("monitor",),
-}  # fmt: skip
-"""Features that a model once had in libvirt and no longer has: off unless the guest says otherwise."""
 
 
 def check(ctx: Context) -> None:
@@ -32,6 +30,47 @@ def check(ctx: Context) -> None:
             "supported by hypervisor"
         )
     check_names(ctx)
+    check_tsc(ctx)
+    if found is not None and found.model and (found.match == "minimum" or (ctx.kvm and found.verify == "partial")):
+        check_host(found, ctx)
+
+
+def check_tsc(ctx: Context) -> None:
+    """Raise ConfigUnsupported for a rate of the TSC that the host's processor cannot show."""
+    tsc, host = timer(ctx, "tsc"), host_tsc()
+    if tsc is None or not tsc.frequency or host is None or host[1]:
+        return
+    rate, tolerance = host[0], host[0] * TOLERANCE // 1_000_000
+    if abs(tsc.frequency - rate) > tolerance:
+        raise ConfigUnsupported(
+            f"Requested TSC frequency {tsc.frequency} Hz is outside tolerance range ([{rate - tolerance}, "
+            f"{rate + tolerance}] Hz) around host frequency {rate} Hz and TSC scaling is not supported by the host CPU"
+        )
+
+
+TOLERANCE = 250
+"""Parts in a million by which a guest's TSC may differ from the host's."""
+
+
+def check_host(found: Cpu, ctx: Context) -> None:
+    """Raise CPUIncompatible where the host's processor, or the one that TCG makes, is not one that the guest wants."""
+    if ctx.kvm:
+        flags = topology.cpuinfo()
+        vendor = flags.get("vendor_id", "")
+        host = frozenset(QEMU_NAMES.get(name, name) for name in host_features(flags.get("flags", "")))
+        host |= offered(ctx.caps, "kvm")
+    else:
+        vendor = (ctx.caps.cpu_expansion() or {}).get("vendor", "")
+        host = offered(ctx.caps, "tcg")
+    if found.vendor and found.vendor != VENDORS.get(vendor):
+        raise CPUIncompatible(f"host CPU vendor does not match required CPU vendor {found.vendor}")
+    forbidden = [f.name for f in found.features if f.policy == "forbid" and f.name and qemu_name(f.name) in host]
+    if forbidden:
+        raise CPUIncompatible(f"Host CPU provides forbidden features: {', '.join(forbidden)}")
+    required = [qemu_name(f.name) for f in found.features if f.name and f.policy in (None, "require")]
+    missing = lacking(ctx.caps, found.model or "", required, host)
+    if missing:
+        raise CPUIncompatible(f"Host CPU does not provide required features: {', '.join(missing)}")
 
 
 def check_names(ctx: Context) -> None:
@@ -76,24 +115,29 @@ def model(ctx: Context) -> list[str]:
     found = ctx.domain.cpu
     if found is None:
         return [""]
+    policies = {qemu_name(f.name): POLICIES[f.policy or "require"] for f in found.features if f.name}
+    nearest = None
+    if found.mode == "host-model" or (found.mode in (None, "custom") and found.match == "minimum"):
+        nearest = host_model(ctx.caps, "kvm" if ctx.kvm else "tcg")
     match found.mode:
         case "host-passthrough":
             values = ["host", *migratable(found, ctx)]
         case "maximum":
             values = ["max", *migratable(found, ctx)]
-        case "host-model":
+        case "host-model" if nearest is None:
             values = ["host", "migratable=on"] if ctx.kvm else ["max"]
         case _:
-            values = [found.model or ""]
+            values = [nearest.name if nearest else found.model or ""]
             if found.vendor_id:
                 values.append(f"vendor={escape(found.vendor_id)}")
-    policies = {feature.name: POLICIES[feature.policy or "require"] for feature in found.features if feature.name}
-    for name in REMOVED.get(found.model or "", ()) if found.mode in (None, "custom") else ():
+    if nearest is not None:
+        policies = dict.fromkeys(nearest.on, "on") | dict.fromkeys(nearest.off, "off") | policies
+    for name in REMOVED.get(found.model or "", ()) if found.mode in (None, "custom") and nearest is None else ():
         policies.setdefault(name, "off")
     known = (ctx.caps.cpu_expansion() or {}).keys()
     for name, policy in policies.items():
-        if policy == "on" or not known or qemu_name(name) in known:  # what QEMU does not know is off anyway
-            values.append(f"{qemu_name(name)}={policy}")
+        if policy == "on" or not known or name in known:  # what QEMU does not know is off anyway
+            values.append(f"{name}={policy}")
     return values
 
 
@@ -106,7 +150,7 @@ def migratable(found: Cpu, ctx: Context) -> list[str]:
 
 def qemu_name(name: str) -> str:
     """A feature's name: QEMU writes "-" for libvirt's "_", and has its own for a few."""
-    return {"ds_cpl": "ds-cpl", "fxsr_opt": "fxsr-opt"}.get(name, name.replace("_", "-"))
+    return QEMU_NAMES.get(name, name.replace("_", "-"))
 
 
 def timers(ctx: Context) -> list[str]:
