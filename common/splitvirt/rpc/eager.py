@@ -1,6 +1,6 @@
 """Start a coroutine's task at once, inside the caller's turn of the loop.
 
-A call that awaits nothing is then answered in the turn that read it (0.9 microseconds for the task, measured, against
+A call that awaits nothing is then answered in the turn that read it (0.7 microseconds for the task, measured, against
 some 6 for one that is scheduled), and one that awaits goes on as the ordinary task it is: `asyncio.timeout`,
 `current_task` and cancellation work in its first step too. Python 3.12 has this as `Task(eager_start=True)`.
 """
@@ -9,29 +9,34 @@ import asyncio
 import sys
 from collections.abc import Callable, Coroutine
 from contextvars import Context
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-_first: Final[list[tuple[Callable[[], Any], Context]]] = []
 
+class Starter:
+    """Starts the tasks of one loop, in its thread."""
 
-def start(coroutine: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop, name: str) -> "asyncio.Task[T]":
-    """A task, called `name`, whose first step has been made. Call it from a callback of the loop, never from inside a task."""
-    if sys.version_info >= (3, 12):
-        return asyncio.Task(coroutine, loop=loop, name=name, eager_start=True)
-    attributes = getattr(loop, "__dict__", None)
-    if attributes is None:  # a loop written in C takes no attribute: schedule the first step
-        return asyncio.Task(coroutine, loop=loop, name=name)
-    attributes["call_soon"] = _keep
-    try:
-        task = asyncio.Task(coroutine, loop=loop, name=name)
-    finally:
-        del attributes["call_soon"]
-    callback, context = _first.pop()
-    context.run(callback)
-    return task
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._attributes = getattr(loop, "__dict__", None)
+        self._first: list[tuple[Callable[[], Any], Context]] = []
 
+    def start(self, coroutine: Coroutine[Any, Any, T], name: str) -> "asyncio.Task[T]":
+        """A task of that name whose first step has been made. Call it from a callback of the loop, never in a task."""
+        if sys.version_info >= (3, 12):
+            return asyncio.Task(coroutine, loop=self._loop, name=name, eager_start=True)
+        attributes = self._attributes
+        if attributes is None:  # a loop written in C takes no attribute: schedule the first step
+            return asyncio.Task(coroutine, loop=self._loop, name=name)
+        attributes["call_soon"] = self._keep
+        try:
+            task = asyncio.Task(coroutine, loop=self._loop, name=name)
+        finally:
+            del attributes["call_soon"]
+        callback, context = self._first.pop()
+        context.run(callback)
+        return task
 
-def _keep(callback: Callable[[], Any], *, context: Context) -> None:
-    _first.append((callback, context))
+    def _keep(self, callback: Callable[[], Any], *, context: Context) -> None:
+        self._first.append((callback, context))

@@ -18,9 +18,9 @@ from typing import Any, NamedTuple
 from splitvirt.api.errors import RPCError
 from splitvirt.api.program import ADMIN
 
-from . import eager
 from .contract import programs_of
 from .door import Door
+from .eager import Starter
 from .forward import Routes
 from .gate import Gate
 from .limits import Count, Limits
@@ -69,6 +69,7 @@ class Server:
         self.on_change: list[Callable[[], object]] = []  # a client came, authenticated or left
         self.refused = 0
         self._loop = asyncio.get_running_loop()
+        self._starter = Starter(self._loop)
         self._numbers = itertools.count(1)
         self._listeners: list[Listener] = []
         self._running: set[asyncio.Future[Any]] = set()
@@ -185,7 +186,7 @@ class Server:
         self._start(peer, procedure, message)
 
     def _start(self, peer: Peer, procedure: Procedure, message: Message) -> None:
-        task = eager.start(peer.answer(procedure, message), self._loop, procedure.name)
+        task = self._starter.start(peer.answer(procedure, message), procedure.name)
         if task.done():
             self._ended(peer, procedure)
         else:

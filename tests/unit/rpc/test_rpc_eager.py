@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from splitvirt.rpc.eager import start
+from splitvirt.rpc.eager import Starter
 
 VALUE: contextvars.ContextVar[int] = contextvars.ContextVar("value", default=0)
 
@@ -24,7 +24,7 @@ def begin(work: Any) -> Callable[[], Any]:
     """The task and whether it was done at once."""
 
     def make() -> tuple[asyncio.Task[Any], bool]:
-        task = start(work, asyncio.get_running_loop(), "work")
+        task = Starter(asyncio.get_running_loop()).start(work, "work")
         return task, task.done()
 
     return make
@@ -65,6 +65,7 @@ async def test_what_awaits_goes_on_as_the_same_task() -> None:
     assert not at_once
     assert await task == 8
     assert seen == [task, task]
+    assert task.get_name() == "work"
 
 
 async def test_a_deadline_set_in_the_first_step_works() -> None:
