@@ -3,9 +3,11 @@
 import glob
 import json
 import os
+import re
 from typing import Any
 
 from splitvirt.api.errors import ConfigUnsupported, InternalError, OperationFailed, SystemError_
+from splitvirt.xml.address import Unassigned
 from splitvirt.xml.devices.hostdev import MdevHostdev, PciHostdev, ScsiHostdev, ScsiHostHostdev, UsbHostdev
 from virtqemud.argv.context import Context
 from virtqemud.argv.parts import Parts
@@ -39,6 +41,10 @@ def hostdev(dev: Any, ctx: Context, bootindex: int | None, backend: Parts | None
 def pci(dev: PciHostdev, ctx: Context, bootindex: int | None) -> Parts:
     """A PCI function through VFIO."""
     parts = Parts()
+    if isinstance(dev.address, Unassigned):
+        return parts
+    if dev.driver == "xen":
+        raise InternalError("invalid PCI passthrough type 'xen'")
     if ctx.native and dev.driver is None:  # as libvirt, which chooses the driver only at a start
         raise InternalError("invalid PCI passthrough type 'default'")
     value: dict[str, Any] = {"driver": "vfio-pci", "host": str(dev.host), "id": dev.alias, "bootindex": bootindex}
@@ -122,6 +128,8 @@ def scsi(dev: ScsiHostdev, ctx: Context, bootindex: int | None, backend: Parts |
 
 def generic_device(dev: ScsiHostdev) -> str:
     """/dev/sgN behind an adapter's address. Raises SystemError_ where the host has none."""
+    if not re.fullmatch("scsi_host[0-9]+", dev.adapter or ""):
+        raise InternalError(f"Cannot parse adapter '{dev.adapter}'")
     host = (dev.adapter or "").removeprefix("scsi_host")
     folder = f"/sys/bus/scsi/devices/{host}:{dev.bus}:{dev.target}:{dev.unit}/scsi_generic"
     try:
