@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from support.argvcaps import command, values
-from support.argvguests import guest
+from support.argvguest import guest
 
 from splitvirt.api.errors import VirtError
 from virtqemud.argv.context import Tap
