@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from splitvirt.api.errors import ConfigUnsupported, XMLError
-from splitvirt.xml.element import LIVE, Element, YesNo, attr, text
+from splitvirt.xml.element import LIVE, STABLE, Element, YesNo, attr, text
 from splitvirt.xml.node import Node
 
 
@@ -13,6 +13,8 @@ class SecurityLabel(Element, tag="seclabel"):
 
     generated: bool = False
     """Whether it was completed for a run: then it is shown whole."""
+    implicit: bool = False
+    """Whether nobody asked for it, so that another host may give the guest its own."""
     type: Literal["dynamic", "static", "none"] | None = attr()
     model: str | None = attr()
     relabel: YesNo | None = attr()
@@ -42,7 +44,7 @@ class SecurityLabel(Element, tag="seclabel"):
         values = self.__dict__
         if self.type == "none":
             return {"type": "none", "model": self.model}
-        if self.generated or bits & LIVE:
+        if bits & STABLE and (self.generated or bits & LIVE):
             return values
         return values | {"imagelabel": None} | ({"label": None} if self.type == "dynamic" else {})
 
@@ -54,3 +56,7 @@ class DeviceLabel(Element, tag="seclabel"):
     labelskip: YesNo | None = attr()
     relabel: YesNo | None = attr()
     label: str | None = text()
+
+    def check(self, node: Node) -> None:
+        if self.relabel is None and not self.labelskip:
+            self.relabel = True

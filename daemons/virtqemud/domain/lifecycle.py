@@ -70,7 +70,10 @@ class Lifecycle(Ending):
 
     async def _launch(self, live: DomainXML, flags: int) -> None:
         self.places.make()
-        self.driver.security.open_folder(live, self.places.folder)
+        security = self.driver.security
+        if security.user(live) is not None:
+            self.driver.places.make(passable=True)
+            security.open_folder(live, self.places.folder)
         self.record()  # before there is a process: one of us that dies here and now leaves word of it
         async with self.driver.order(self.whole, live, flags) as order:
             self.guest = guest = await Guest.launch(
@@ -80,7 +83,7 @@ class Lifecycle(Ending):
                 order.env,
                 fds=order.fds,
                 on_event=self.on_monitor_event,
-                user=self.driver.security.user(live),
+                user=security.user(live),
             )
             guest.helpers = order.helpers
             self.process = guest.process

@@ -28,6 +28,7 @@ def plainer(shown: DomainXML) -> DomainXML:
     ]
     devices.inputs = [each for each in devices.inputs if (each.type, each.bus) != ("keyboard", "ps2")]
     devices.audios = [each for each in devices.audios if each.type != "none"]
+    made.seclabels = [each for each in made.seclabels if not each.implicit]
     return made
 
 

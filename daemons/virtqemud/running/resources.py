@@ -153,10 +153,10 @@ class Resources:
         elif user is not None:
             self._let_swtpm_in(state, user)
         path = self.guest.places.swtpm_socket
-        if user is not None:
+        if self.security.user(self.live) is not None:
             from virtqemud.security.dac import hand_folder
 
-            hand_folder(make_private(path.parent), user.gid, 0o1771)
+            hand_folder(make_private(path.parent), user.gid if user else os.getegid(), 0o1771)
         short = self.reach(str(path))
         argv = [
             program,

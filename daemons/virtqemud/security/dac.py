@@ -125,33 +125,34 @@ class Ownership:
         place = f"/proc/self/fd/{fd}"
         count = self._count(place)
         try:
-            os.setxattr(place, COUNT, str(count + 1).encode())
             if not count:
                 os.setxattr(place, OWNER, f"+{about.st_uid}:+{about.st_gid}".encode())
                 os.setxattr(place, STAMP, str(self._boot).encode())
+            os.setxattr(place, COUNT, str(count + 1).encode())  # last: it is what makes the others mean something
         except OSError as error:
             log.debug("%s: nothing can be noted at it: %s", place, error)
             return 0
         return count + 1
 
     def _unnote(self, fd: int, *, least: int = 0) -> tuple[int, tuple[int, int] | None]:
-        """Note one guest less; how many there are left, and with the last one the owner of old."""
+        """Note one guest less; how many there are left, and with the last one the owner of old.
+
+        What is left of `least` others is not ours to count: then we were ended before we noted anything.
+        """
         place = f"/proc/self/fd/{fd}"
         count = self._count(place)
-        if not count or count <= least:  # never noted, or by those others alone: we were ended in the middle
+        if count and count <= least:
             return count, None
-        with contextlib.suppress(OSError):
-            if count > 1:
+        if count > 1:
+            with contextlib.suppress(OSError):
                 os.setxattr(place, COUNT, str(count - 1).encode())
-                return count - 1, None
-            owner = os.getxattr(place, OWNER).decode()
-            for name in (COUNT, OWNER, STAMP):
-                with contextlib.suppress(OSError):
-                    os.removexattr(place, name)
-            uid, _, gid = owner.partition(":")
-            with contextlib.suppress(ValueError):
-                return 0, (int(uid), int(gid))
-        return 0, None
+            return count - 1, None
+        owner = None
+        with contextlib.suppress(OSError, ValueError):
+            uid, _, gid = os.getxattr(place, OWNER).decode().partition(":")
+            owner = (int(uid), int(gid)) if count else None
+        _clear(place)
+        return 0, owner
 
     def _count(self, place: str) -> int:
         """How many guests have a file by the note at it. What an earlier boot left there is cleared away."""
@@ -164,10 +165,14 @@ class Ownership:
         except (OSError, ValueError):
             fresh = True
         if not fresh:
-            for name in (COUNT, OWNER, STAMP):
-                with contextlib.suppress(OSError):
-                    os.removexattr(place, name)
+            _clear(place)
         return count if fresh else 0
+
+
+def _clear(place: str) -> None:
+    for name in (COUNT, OWNER, STAMP):
+        with contextlib.suppress(OSError):
+            os.removexattr(place, name)
 
 
 def hand_over(fd: int, uid: int, gid: int, path: str) -> None:

@@ -110,6 +110,7 @@ class Security:
             from splitvirt.xml.seclabel import SecurityLabel
 
             own = SecurityLabel(type="dynamic", model="dac", relabel=True)
+            own.implicit = True
             live.seclabels.append(own)
         if own.type == "dynamic":
             own.generated = True
@@ -120,6 +121,7 @@ class Security:
         own = label_of(live)
         if own is not None:
             own.generated = own.type != "none"
+            own.implicit = own.type == "dynamic"
 
     def identity(self, live: DomainXML) -> Identity | None:
         """As whom a started guest runs; None: as this process."""
