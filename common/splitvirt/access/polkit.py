@@ -6,6 +6,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple, Protocol
 
+from splitvirt.api.constants import VIR_FROM_POLKIT
 from splitvirt.api.errors import AuthCancelled, AuthUnavailable, VirtError
 
 from .identity import Identity
@@ -191,6 +192,6 @@ def _read(told: list[object]) -> Answer:
 
 def _explain(action: str, said: Answer) -> None:
     if "polkit.dismissed" in said.details:
-        raise AuthCancelled("user cancelled authentication process")
+        raise AuthCancelled("user cancelled authentication process", domain=VIR_FROM_POLKIT)
     if said.challenge:
         raise AuthUnavailable(f"no polkit agent available to authenticate action '{action}'")

@@ -1,13 +1,17 @@
 """The decision: may this caller do this to that object. Both front ends ask here and nowhere else."""
 
+import logging
 import os
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Literal, Protocol
 
+from splitvirt.api.constants import VIR_FROM_POLKIT
 from splitvirt.api.errors import AccessDenied, AuthFailed, AuthUnavailable
 
 from .identity import Identity
+
+log = logging.getLogger(__name__)
 
 MONITOR, MANAGE = "org.libvirt.unix.monitor", "org.libvirt.unix.manage"
 AUTH_NONE, AUTH_POLKIT = 0, 2
@@ -126,7 +130,8 @@ class Access:
         if self.authority is None:
             raise AuthFailed(f"{action} needs polkit, and this daemon has no system bus to ask it over")
         if not await self.authority.check(action, caller, {}, interactive=True):
-            raise AuthFailed(f"access denied by policy: {action} for {caller}")
+            log.info("%s is denied %s", caller, action, extra={"user": caller.user})
+            raise AuthFailed("access denied by policy", domain=VIR_FROM_POLKIT)  # virsh asks again, by that domain
 
     async def grade(self, caller: Identity) -> bool:
         """What a caller over D-Bus gets, which has no socket to choose: False for all calls, True for read-only ones.
