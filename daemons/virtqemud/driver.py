@@ -100,7 +100,10 @@ class QemuDriver(Starting, HostCalls, Listing):
 
     @functools.cached_property
     def security(self) -> Security:
-        """As whom guests run, and whose their files are. Raises InvalidArg for a user that the host does not know."""
+        """As whom guests run, and whose their files are. Raises InvalidArg for a user that the host does not know.
+
+        Asked for by the first guest: the host may take 15 ms to say in which groups a user is.
+        """
         from .security.model import Security
 
         return Security.configured(self.layout, self._config)
@@ -115,7 +118,7 @@ class QemuDriver(Starting, HostCalls, Listing):
         from splitvirt.api.errors import ResourceBusy
 
         try:
-            self.places.make(passable=self.security.usual is not None)
+            self.places.make()
             self._lock.acquire()
             self.folder.open()
         except Taken as error:
