@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
 from .errors import InvalidArg, RPCError
+from .meaning import word
 
 if TYPE_CHECKING:
     from .record import Object
@@ -296,10 +297,13 @@ class Many(Wire):
 
 
 class Pairs(Wire):
-    """A mapping of at most `limit` pairs: a list of records of two in XDR, named `xdr`, a dictionary on D-Bus."""
+    """A mapping of at most `limit` pairs: a list of records of two in XDR, named `xdr`, a dictionary on D-Bus.
 
-    def __init__(self, key: Wire, value: Wire, limit: int, xdr: str) -> None:
-        self.key, self.value, self.limit = key, value, limit
+    Keys that are numbers stand for the constants of the prefix `meaning`.
+    """
+
+    def __init__(self, key: Wire, value: Wire, limit: int, xdr: str, meaning: str = "") -> None:
+        self.key, self.value, self.limit, self.meaning = key, value, limit, meaning
         self.xdr, self.dbus = f"{xdr}<>", f"a{{{key.dbus}{value.dbus}}}"
 
     def pack(self, value: Any, out: Payload) -> None:
@@ -317,4 +321,8 @@ class Pairs(Wire):
         return dict(bounded(value, self.limit))
 
     def text(self, value: Any) -> str:
-        return "\n".join(f"{key}: {item}" for key, item in value.items())
+        return "\n".join(f"{self._key(key)}: {item}" for key, item in value.items())
+
+    def _key(self, key: Any) -> str:
+        said = word(self.meaning, key) if self.meaning else ""
+        return f"{said} ({key})" if said else str(key)

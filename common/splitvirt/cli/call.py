@@ -2,6 +2,7 @@
 
 splitvirt call domains
 splitvirt call domain:demo xml flags=2
+splitvirt call stats domain:demo,domain:other
 splitvirt call -c network:///system network:default leases
 splitvirt call --list
 """
@@ -14,6 +15,7 @@ from typing import Any
 from splitvirt.api.call import Call, calls
 from splitvirt.api.errors import InvalidArg, VirtError
 from splitvirt.api.record import ObjectWire
+from splitvirt.api.wire import Many
 from splitvirt.connect import Uri, connect, contract_of
 
 
@@ -30,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         contract = contract_of(Uri.parse(options.connect).driver)
         if options.list or not options.words:
-            print("\n".join(map(_described, calls(contract))))
+            print("\n".join(_described(call) for call in calls(contract) if call.rpc))
         else:
             print(asyncio.run(_call(options, contract)))
     except VirtError as error:
@@ -84,7 +86,7 @@ def _kind(call: Call) -> str:
 
 def _named(contract: Any, target: Any, name: str) -> Call:
     for call in calls(contract):
-        if call.name == name and (isinstance(target, call.on) if call.on_object else target is None):
+        if call.name == name and call.rpc and (isinstance(target, call.on) if call.on_object else target is None):
             if call.stream:
                 raise InvalidArg(f"'{name}' needs a stream of bytes, which this command does not have")
             return call
@@ -105,6 +107,8 @@ async def _values(call: Call, root: Any, contract: Any, words: list[str]) -> dic
         kind = params[name]
         if isinstance(kind, ObjectWire):
             values[name] = await _find(root, contract, *text.partition(":")[::2])
+        elif isinstance(kind, Many) and isinstance(kind.of, ObjectWire):
+            values[name] = [await _find(root, contract, *one.partition(":")[::2]) for one in text.split(",") if one]
         else:
             values[name] = kind.parse(text)
     missing = [name for name in params if name not in values and name not in call.defaults]

@@ -25,6 +25,7 @@ async def served(tmp_path: Path) -> AsyncIterator[tuple[Any, str]]:
     driver.answers |= {f"Hypervisor.{name}": _domain for name in ("domain_by_name", "domain_by_uuid")}
     driver.answers |= {"Hypervisor.domains": lambda root: [root.domain], "Hypervisor.domain_by_id": _domain}
     driver.answers |= {"Domain.memory_params": [TypedParam.ullong("hard_limit", 5)]}
+    driver.answers |= {"Domain.memory_stats": {4: 9, 77: 1}, "Hypervisor.stats": []}
     server = Server({Hypervisor: driver}, access=Access("QEMU"))
     await server.listen(tmp_path / "sock")
     yield driver, f"qemu:///system?socket={tmp_path / 'sock'}"
@@ -63,6 +64,10 @@ async def test_calls(served: tuple[Any, str], capsys: pytest.CaptureFixture[str]
     assert last(driver) == ("Domain.send_key", 0, 100, [29, 56, 111], 0)
     await said(capsys, uri, "domain:demo", "set_autostart", "yes")
     assert last(driver) == ("Domain.set_autostart", True)
+    assert await said(capsys, uri, "domain:demo", "memory_stats") == "unused (4): 9\n77: 1"
+    assert await said(capsys, uri, "stats", "domain:demo,domain:demo", "flags=1") == ""
+    asked, stats, flags = last(driver)[1:]
+    assert ([one.name for one in asked], stats, flags) == (["demo", "demo"], 0, 1)
     assert "domain:NAME create [flags]\n    Start a defined domain" in await said(capsys, uri, "--list")
 
 
@@ -80,6 +85,7 @@ async def test_calls(served: tuple[Any, str], capsys: pytest.CaptureFixture[str]
         (["domain:demo", "pin_vcpu", "1", "a"], "not a list of processors"),
         (["domain:demo", "set_memory_params", "x=5"], "'x=5' is not a parameter"),
         (["domain:demo", "open_console"], "needs a stream"),
+        (["domain:demo", "stats"], "there is no call 'stats' here"),
         (["domain_by_uuid", "no"], "malformed UUID"),
     ],
 )
