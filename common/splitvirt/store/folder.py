@@ -109,6 +109,8 @@ class ConfigFolder:
             remove_durable(self._intent)
 
     def _recover(self) -> None:
+        if not self._intent.exists():
+            return
         try:
             intent = json.loads(self._intent.read_bytes())
             old, new, digest = (str(intent[key]) for key in ("old", "new", "sha256"))
