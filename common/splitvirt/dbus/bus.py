@@ -53,7 +53,9 @@ class Bus:
         except TimeoutError:
             raise Timeout(f"the message bus at {address} did not answer in {TIMEOUT:g} s") from None
         except (OSError, EOFError, ValueError) as e:
-            raise SystemError_(f"cannot connect to the message bus at {address}: {e}") from None
+            raise SystemError_(
+                f"cannot connect to the message bus at {address}: {getattr(e, 'strerror', None) or e}"
+            ) from None
 
     @property
     def unique_name(self) -> str:

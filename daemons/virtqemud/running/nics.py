@@ -77,8 +77,10 @@ def _unserved(network: str, error: VirtError) -> VirtError:
     """The error of a card whose network nobody serves; what a network says itself stays as it is."""
     if error.domain not in (VIR_FROM_NONE, VIR_FROM_DBUS):
         return error
-    words = f"cannot use network '{network}': {error}. Start virtnetworkd (systemctl start virtnetworkd.socket)"
-    return SystemError_(f"{words}, or give embed() other networks=", domain=VIR_FROM_QEMU)
+    need = "it takes a message bus and virtnetworkd (systemctl start dbus.socket virtnetworkd.socket)"
+    return SystemError_(
+        f"cannot use network '{network}': {error}; {need}, or networks= of embed()", domain=VIR_FROM_QEMU
+    )
 
 
 async def _give_back(ports: Any, uuid: str) -> None:
