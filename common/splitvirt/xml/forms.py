@@ -16,6 +16,7 @@ from typing import Annotated, Any
 from splitvirt.api.errors import InvalidArg
 
 NUMBER = re.compile(r"[ \t\n]*[+-]?(?:0[xX][0-9a-fA-F]+|[0-9]+)")
+HEXADECIMAL = re.compile(r"[ \t\n]*[+-]?(?:0[xX])?[0-9a-fA-F]+")
 RANGE = re.compile(r"\s*(\^?)([0-9]{1,9})(?:-([0-9]{1,9}))?\s*")
 WHOLE = "Expected integer value"
 UNSIGNED = "Expected non-negative integer value"
@@ -74,7 +75,7 @@ class Choice(Form):
 
 def number(raw: str, base: int, expected: str) -> int:
     """An integer as C reads it: base 10, or base 0 with 0x and leading-zero octal."""
-    if not NUMBER.fullmatch(raw):
+    if not (HEXADECIMAL if base == 16 else NUMBER).fullmatch(raw):
         raise WrongValue(expected)
     text = raw.strip()
     digits = text.lstrip("+-")

@@ -6,7 +6,7 @@ from splitvirt.api.errors import ConfigUnsupported
 from splitvirt.xml.devices.channel import Channel
 from splitvirt.xml.devices.chardev import Chardev
 from splitvirt.xml.devices.rng import EgdBackend
-from splitvirt.xml.devices.serial import Serial
+from splitvirt.xml.devices.serial import REQUIRED, Serial
 from splitvirt.xml.domain import Domain
 
 BUS_OF = {"isa-serial": "isa", "isa-debug": "isa", "usb-serial": "usb", "pci-serial": "pci"}
@@ -40,6 +40,9 @@ def every(domain: Domain) -> Iterator[Chardev]:
 def check_serial(serial: Serial) -> None:
     """Machines and buses that have it."""
     kind = serial.target_type or ""
+    belongs = REQUIRED.get(serial.target_model or "")
+    if belongs and belongs != kind:
+        raise ConfigUnsupported(f"Target model '{serial.target_model}' requires target type '{belongs}'")
     wanted = BUS_OF.get(kind)
     if wanted and serial.address is not None and serial.address.type != wanted:
         raise ConfigUnsupported(f"Target type '{kind}' requires address type '{wanted}'")

@@ -141,7 +141,7 @@ def check_lun_source(disk: Disk) -> None:
             if getattr(disk, name) is not None:
                 raise ConfigUnsupported(f"{name} can be used only with device='lun'")
         return
-    if disk.type not in ("block", "network", "volume"):
+    if disk.type not in ("block", "network", "volume") or disk.empty:
         raise ConfigUnsupported("disk device='lun' is only valid for block type disk source")
     source = disk.source
     if isinstance(source, NetworkSource) and source.protocol != "iscsi":

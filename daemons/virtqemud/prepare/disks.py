@@ -64,6 +64,11 @@ def servers(storage: Storage) -> None:
         return
     if source.protocol == "iscsi" and source.name and "/" not in source.name:
         source.name += "/0"
+    ports(source)
+
+
+def ports(source: NetworkSource) -> None:
+    """Where the servers listen."""
     for host in source.hosts:
         if host.transport in (None, "tcp") and not host.port:
             host.port = PORTS.get(source.protocol)

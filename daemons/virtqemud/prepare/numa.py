@@ -130,10 +130,10 @@ def check(domain: Domain, caps: Capabilities) -> None:
 
 
 def check_memnodes(tune: NumaTune, count: int) -> None:
-    if not count:
-        raise XMLError("Element 'memnode' is invalid without any guest NUMA cells")
     if tune.placement == "auto":
         raise ConfigUnsupported("Per-node binding is not compatible with automatic NUMA placement.")
+    if not count:
+        raise XMLError("Element 'memnode' is invalid without any guest NUMA cells")
     for memnode in tune.memnodes:
         if memnode.cellid >= count:
             raise XMLError("Argument 'cellid' in memnode element must correspond to existing guest's NUMA cell")

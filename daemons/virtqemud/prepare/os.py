@@ -11,6 +11,8 @@ from splitvirt.xml.os import Loader, Nvram, Os
 from splitvirt.xml.sysinfo import SmbiosInfo
 from virtqemud.emulator.capabilities import Capabilities
 
+from .disks import ports
+
 EMULATORS = {"x86_64": "qemu-system-x86_64", "i686": "qemu-system-i386"}
 """Emulators whose name does not follow from the architecture as "qemu-system-ARCH" does."""
 
@@ -100,6 +102,8 @@ def platform(domain: Domain, system: Os, caps: Capabilities) -> None:
 def firmware(domain: Domain, system: Os, nvram: str) -> None:
     """The kind of loader, and where the guest's own variables go."""
     loader = system.loader
+    if system.nvram is not None and system.nvram.network is not None:
+        ports(system.nvram.network)
     if loader is not None and loader.path and loader.type is None:
         loader.type = "rom"
     if system.nvram is not None and not (system.nvram.path or system.nvram.template is not None or system.nvram.source):

@@ -4,7 +4,7 @@ from collections import Counter
 from ipaddress import ip_address
 
 from splitvirt.api.errors import ConfigUnsupported, InternalError, XMLError
-from splitvirt.xml.address import CcidAddress, PciAddress
+from splitvirt.xml.address import CcidAddress, PciAddress, Unassigned
 from splitvirt.xml.devices.hostdev import MdevHostdev
 from splitvirt.xml.devices.input import Input
 from splitvirt.xml.devices.interface import Interface
@@ -45,6 +45,8 @@ def check(domain: Domain, caps: Capabilities) -> None:
     if domain.devices.nvram is not None:
         raise ConfigUnsupported("nvram device is only supported for PPC64")
     cards = domain.devices.smartcards
+    if any(not isinstance(card.address, CcidAddress) for card in cards):
+        raise ConfigUnsupported("Controllers must use the 'ccid' address type")
     if len(cards) > 1 or any(isinstance(s.address, CcidAddress) and s.address.place != (0, 0) for s in cards):
         raise ConfigUnsupported("this QEMU binary lacks multiple smartcard support")
     for memory in domain.devices.shmems:
@@ -100,6 +102,8 @@ def interface(dev: Interface) -> None:
     virtio = (dev.model or "").startswith("virtio")
     if dev.target_managed is False and dev.type != "ethernet":
         raise ConfigUnsupported(f"unmanaged target dev is not supported on interfaces of type '{dev.type}'")
+    if dev.type == "hostdev" and dev.address is not None and not isinstance(dev.address, PciAddress | Unassigned):
+        raise InternalError("PCI host devices must use 'pci' or 'unassigned' address type")
     guest_side(dev)
     if dev.mtu and dev.type not in ("network", "bridge", "ethernet", "vhostuser"):
         raise ConfigUnsupported(f"setting MTU on interface type {dev.type} is not supported yet")

@@ -150,7 +150,7 @@ def check(domain: Domain, caps: Capabilities) -> None:
         for prefix in ("", "global_", "emulator_", "iothread_"):
             check_range(f"{prefix}period", getattr(tune, f"{prefix}period"), PERIOD)
             quota = getattr(tune, f"{prefix}quota")
-            check_range(f"{prefix}quota", 0 if quota == -1 else quota, QUOTA)
+            check_range(f"{prefix}quota", 0 if (quota or 0) < 0 else quota, QUOTA)
         if (tune.cachetunes or tune.memorytunes) and domain.type != "kvm":
             raise ConfigUnsupported("cachetune is only supported for KVM domains")
     pools = [(t.thread_pool_min, t.thread_pool_max) for t in domain.iothreadids]

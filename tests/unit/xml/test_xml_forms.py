@@ -11,7 +11,16 @@ from splitvirt.xml.forms import U32, WrongValue, hexadecimal, integer, number, r
 
 @pytest.mark.parametrize(
     ("raw", "base", "value"),
-    [("10", 10, 10), (" 7", 10, 7), ("-3", 10, -3), ("0x1F", 0, 31), ("017", 0, 15), ("017", 10, 17), ("ff", 16, None)],
+    [
+        ("10", 10, 10),
+        (" 7", 10, 7),
+        ("-3", 10, -3),
+        ("0x1F", 0, 31),
+        ("017", 0, 15),
+        ("017", 10, 17),
+        ("ff", 16, 255),
+        ("fg", 16, None),
+    ],
 )
 def test_numbers_are_read_as_c_reads_them(raw: str, base: int, value: int | None) -> None:
     if value is None:

@@ -39,7 +39,7 @@ class AudioStream(Element, hide_empty=True):
         """Raise ConfigUnsupported for settings without the flags that they need."""
         if self.fixed_settings and not self.mixing_engine:
             raise ConfigUnsupported("fixed audio settings requires mixing engine")
-        if not self.fixed_settings and any(v is not None for v in (self.frequency, self.channels, self.format)):
+        if not self.fixed_settings and node.find("settings") is not None:
             raise ConfigUnsupported("audio settings specified without fixed settings flag")
 
 

@@ -11,7 +11,7 @@ USER_ALIAS = "ua-"
 """Aliases that users chose begin with this and are kept; all others are made anew at every start."""
 
 
-class VirtioOptions(Element, tag="driver"):
+class VirtioOptions(Element, tag="driver", hide_empty=True):
     """What every virtio device's `<driver>` may say; a base for `<driver>` classes that say more."""
 
     iommu: OnOff | None = attr()

@@ -34,7 +34,7 @@ def virtio(
 
 
 def virtio_name(base: str, dev: Device, ctx: Context, model: str | None = None) -> str:
-    """QEMU's name for a virtio device on its bus."""
+    """QEMU's name for a virtio device on its bus. Raises InternalError where that has none."""
     kind = getattr(dev.address, "type", None)
     if kind in (None, "pci"):
         suffix = (getattr(dev, "model", None) if model is None else model) or ""
@@ -42,7 +42,9 @@ def virtio_name(base: str, dev: Device, ctx: Context, model: str | None = None) 
             if suffix.endswith(variant):
                 return f"{base}-pci{variant}" if base in TRANSITIONAL else f"{base}-pci"
         return f"{base}-pci"
-    return {"ccw": f"{base}-ccw", "virtio-mmio": f"{base}-device"}.get(kind, f"{base}-pci")
+    if kind not in ("ccw", "virtio-mmio"):
+        raise InternalError(f"Unexpected address type for '{base}'")
+    return {"ccw": f"{base}-ccw", "virtio-mmio": f"{base}-device"}[kind]
 
 
 def virtio_options(options: Any) -> dict[str, Any]:
@@ -128,7 +130,7 @@ def boot_order(domain: Any) -> dict[int, int]:
     """bootindex by id() of the device, from `<boot order>` or from `<os><boot dev>`."""
     devices = domain.devices
     order = {id(d): d.boot_order for d in all_devices(devices) if getattr(d, "boot_order", None)}
-    wanted = {kind: i + 1 for i, kind in reversed(list(enumerate(domain.os.boot if domain.os else ())))}
+    wanted = {kind: i + 1 for i, kind in enumerate(domain.os.boot if domain.os else ())}
     kinds = {"disk": "hd", "lun": "hd", "cdrom": "cdrom", "floppy": "fd", None: "hd"}
     for disk in devices.disks:
         index = wanted.pop(kinds.get(disk.device, ""), None)

@@ -52,7 +52,7 @@ def memory(dev: Video) -> dict[str, Any]:
     match dev.model:
         case "qxl":
             return {
-                "max_outputs": dev.heads or 1,
+                "max_outputs": dev.heads or None,
                 "ram_size": (dev.ram or 0) * 1024,
                 "vram_size": (dev.vram or 0) * 1024,
                 "vram64_size_mb": (dev.vram64 or 0) // 1024,

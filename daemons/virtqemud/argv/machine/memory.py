@@ -285,15 +285,15 @@ def runs(numbers: Iterable[int]) -> list[str]:
 
 
 def distances(found: Numa) -> Parts:
-    """Every pair, once any distance is given; 10 to itself and 20 to others are the defaults."""
+    """Every pair, once any distance is none of the defaults, which are 10 to itself and 20 to others."""
     parts = Parts()
-    if not all(cell.distances for cell in found.cells):
-        return parts
     known = {
         (i, s.id): s.value
         for i, cell in enumerate(found.cells)
         for s in (cell.distances.siblings if cell.distances else ())
     }
+    if all(value == (10 if a == b else 20) for (a, b), value in known.items()):
+        return parts
     for a in range(len(found.cells)):
         for b in range(len(found.cells)):
             value = known.get((a, b)) or (10 if a == b else known.get((b, a), 20))
