@@ -126,7 +126,7 @@ def _srv(srv: DnsSrv) -> str:
     line = f"srv-host=_{srv.service}._{srv.protocol}"
     if srv.domain:
         line += f".{srv.domain}"
-    if srv.target:
+    if srv.target and srv.target != ".":  # "." says that there is no such service
         line += f",{srv.target}"
         rest = [int(n or 0) for n in (srv.port, srv.priority, srv.weight)]
         while rest and not rest[-1]:
