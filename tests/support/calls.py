@@ -14,7 +14,7 @@ CUT = (
 """The words in which virsh and busctl say that whoever had their call in hand is gone."""
 
 CLIENT = """
-import itertools, json, os, subprocess, sys
+import itertools, json, os, signal, subprocess, sys
 me, count, socket_only = sys.argv[1], int(sys.argv[2]), len(sys.argv) > 3
 CUT = CUT_WORDS
 DOMAIN = "<domain type='qemu'><name>{}</name><memory>1024</memory><os><type arch='x86_64'>hvm</type></os></domain>"
@@ -24,6 +24,10 @@ made, cut, failed = [], 0, []
 
 def call(command):
     return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+def was_cut(done):
+    # virsh that writes when the daemon has just gone dies of the signal
+    return done.returncode == -signal.SIGPIPE or (done.returncode and any(words in done.stderr for words in CUT))
 
 for n in itertools.count():
     if n >= count and os.path.exists("/srv/enough"):
@@ -37,14 +41,14 @@ for n in itertools.count():
     if socket_only and command[0] == "busctl":
         command = VIRSH + ["list", "--all"]
     done = call(command)
-    if done.returncode and any(words in done.stderr for words in CUT):
+    if was_cut(done):
         cut += 1
-        while done.returncode and any(words in done.stderr for words in CUT):
+        while was_cut(done):
             done = call(command)
         if "already exists" in done.stderr:  # it was done, and only the answer was cut off
             done.returncode = 0
     if done.returncode:
-        failed.append(done.stderr.strip())
+        failed.append(f"{command[0]} {command[4:]}: {done.returncode}: {done.stderr.strip() or done.stdout}")
     elif "define" in command or "DomainDefineXML" in command:
         made.append(name)
 print(json.dumps({"made": made, "cut": cut, "failed": failed}))
