@@ -50,8 +50,13 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(file=sys.stderr)
         return 130
-    except (VirtError, OSError) as error:
+    except VirtError as error:
         print(f"splitvirt: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        from splitvirt.host.refusal import told
+
+        print(f"splitvirt: {told(error)}", file=sys.stderr)
         return 1
     return status
 

@@ -117,7 +117,11 @@ class Config(Mapping[str, Value]):
                 continue
             except ConfigError as e:
                 config.errors.append(str(e))
-            except (OSError, UnicodeDecodeError) as e:
+            except OSError as e:
+                from splitvirt.host.refusal import explained
+
+                config.errors.append(f"{path}: {explained(e)}")
+            except UnicodeDecodeError as e:
                 config.errors.append(f"{path}: {e}")
         return config
 

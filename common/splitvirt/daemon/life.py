@@ -30,6 +30,7 @@ from splitvirt.daemon.notify import Notifier, passed_fds
 from splitvirt.daemon.onbus import OnBus
 from splitvirt.daemon.story import tell
 from splitvirt.host.paths import Layout
+from splitvirt.host.refusal import about
 from splitvirt.rpc.forward import Route, Routes
 from splitvirt.rpc.limits import Limits
 from splitvirt.rpc.listener import bind
@@ -367,8 +368,9 @@ def hold(path: Path) -> int:
         holder = os.read(fd, 32).decode().strip()
         os.close(fd)
         raise SystemError_(f"{path} is held by process {holder}: this daemon runs already") from None
-    os.ftruncate(fd, 0)
-    os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+    with about(path):
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
     return fd
 
 

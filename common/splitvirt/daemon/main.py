@@ -163,7 +163,9 @@ def main(service: Service, argv: Sequence[str] | None = None) -> int:
     except VirtError as e:
         print(f"{service.name}: {e}", file=sys.stderr)
     except OSError as e:
-        print(f"{service.name}: {e.filename or ''}{': ' if e.filename else ''}{e.strerror}", file=sys.stderr)
+        from splitvirt.host.refusal import told
+
+        print(f"{service.name}: {told(e)}", file=sys.stderr)
     return 1
 
 

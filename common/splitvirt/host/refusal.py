@@ -19,6 +19,11 @@ def refused(
     return SystemError_(f"{what} {place}: {explained(error, place)}" if place else f"{what}: {error}", domain=domain)
 
 
+def told(error: OSError) -> str:
+    """A refusal in a line, for who started a program: what could not be used, why, and what mends it."""
+    return str(refused("cannot use", error)) if _file(error) else explained(error)
+
+
 def explained(error: OSError, path: str = "") -> str:
     """The system's words for a refusal, and what mends it where that is not plain."""
     number = error.errno or 0

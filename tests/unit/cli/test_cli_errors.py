@@ -13,7 +13,7 @@ from splitvirt.cli.__main__ import main
 @pytest.mark.parametrize(
     ("xml", "reason"),
     [
-        (None, "No such file or directory: "),
+        (None, "guest.xml: No such file or directory"),
         ("<domain", "(domain_definition):1: "),
         ("<network/>", "expecting root element of 'domain', not 'network'"),
         ("<domain type='qemu'><name>x</name></domain>", "XML error: "),
