@@ -47,6 +47,16 @@ mv -T "$lib.new" "$lib" # at once: a call may start a daemon at any time
 # Members of this group manage guests without a password (policy/polkit/60-splitvirt.rules); Debian's libvirt has it too.
 [ -n "$root" ] || getent group libvirt >/dev/null || groupadd --system libvirt
 
+# Whom guests run as, and whose their files are meanwhile; as Debian's libvirt makes it, whose numbers are the same on
+# every host. Its first group may use /dev/kvm.
+if [ -z "$root" ]; then
+  free() { getent "$1" 64055 >/dev/null || echo "$2 64055"; }
+  getent group kvm >/dev/null || groupadd --system kvm
+  getent group libvirt-qemu >/dev/null || groupadd --system $(free group --gid) libvirt-qemu
+  getent passwd libvirt-qemu >/dev/null || useradd --system $(free passwd --uid) --gid kvm --groups libvirt-qemu \
+    --home-dir /var/lib/libvirt --no-create-home --shell /usr/sbin/nologin --comment 'Libvirt Qemu' libvirt-qemu
+fi
+
 put 644 /usr/lib/systemd/system "$here"/systemd/system/*
 put 644 /usr/lib/systemd/user "$here"/systemd/user/*
 # a unit's device list knows only drivers that are loaded when it is started

@@ -156,9 +156,7 @@ async def test_what_two_guests_share_goes_back_with_the_last(hv: QemuDriver, fol
     info = f"<sysinfo type='fwcfg'><entry name='opt/org.example/x' file='{blob}'/></sysinfo>"
     one, two = [await hv.create(tiny(name, extra=info), PAUSED) for name in ("one", "two")]
     other = "<seclabel type='static' model='dac' relabel='yes'><label>+65400:+65400</label></seclabel>"
-    with pytest.raises(
-        OperationInvalid, match=r"Setting different DAC user or group on .*blob which is already"
-    ):
+    with pytest.raises(OperationInvalid, match=r"Setting different DAC user or group on .*blob which is already"):
         await hv.create(tiny("three", extra=info + other), PAUSED)
     await one.destroy()
     assert who(blob) == MINE
