@@ -162,17 +162,17 @@ class Leases(NetworkPorts):
                     self._gone(lease.held.uuid)
 
     async def release(self, uuid: str) -> None:
+        self._gone((await self._lent(uuid)).held.uuid)
+
+    async def _lent(self, uuid: str) -> Lease:
+        """A loan that the caller may end. Raises NoNetworkPort."""
         lease = self.lent.get(parsed(uuid))
-        caller = current_caller()
-        if lease is None or (caller is not None and not mine_or_managed(caller, lease)):
+        if lease is None or not await mine_or_managed(current_caller(), lease, "network_port:delete"):
             raise NoNetworkPort(f"no port with UUID {uuid} is lent to you")
-        self._gone(lease.held.uuid)
+        return lease
 
     async def hand_over(self, uuid: str, pid: int) -> None:
-        lease = self.lent.get(parsed(uuid))
-        caller = current_caller()
-        if lease is None or (caller is not None and not mine_or_managed(caller, lease)):
-            raise NoNetworkPort(f"no port with UUID {uuid} is lent to you")
+        lease, caller = await self._lent(uuid), current_caller()
         process = Held.open(pid)
         if process is None:
             raise OperationInvalid(f"process {pid} has ended", domain=VIR_FROM_NETWORK)
@@ -187,7 +187,8 @@ class Leases(NetworkPorts):
 
     async def holdings(self) -> list[Holding]:
         caller = current_caller()
-        shown = [lease for lease in self.lent.values() if caller is None or mine_or_managed(caller, lease)]
+        lent = list(self.lent.values())
+        shown = [lease for lease in lent if await mine_or_managed(caller, lease, "network_port:getattr")]
         return [
             Holding(
                 lease.held.network.name, str(lease.held.uuid), lease.device, lease.held.port.mac,

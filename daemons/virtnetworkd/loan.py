@@ -80,13 +80,19 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 async def manages(caller: Caller, network: "VirtualNetwork") -> bool:
     """Whether a caller may create ports anyway."""
-    answer = caller.allowed("network_port:create", network)
+    return await _may(caller, "network_port:create", network)
+
+
+async def mine_or_managed(caller: Caller | None, lease: Lease, permission: str) -> bool:
+    """Whether a caller may have to do with a loan: its user's own, or one who manages ports and has `permission`."""
+    if caller is None or caller.identity.uid in (0, lease.taker.uid):
+        return True
+    return not caller.readonly and await _may(caller, permission, lease.held)
+
+
+async def _may(caller: Caller, permission: str, on: object) -> bool:
+    answer = caller.allowed(permission, on)
     return answer if isinstance(answer, bool) else await answer
-
-
-def mine_or_managed(caller: Caller, lease: Lease) -> bool:
-    """Whether a caller may see and end a loan: its user's own, or all for those who may manage."""
-    return caller.identity.uid in (0, lease.taker.uid) or not caller.readonly
 
 
 def parsed(uuid: str) -> UUID:

@@ -24,6 +24,9 @@ from splitvirt.dbus.table import Interface, interfaces_of, out_signature, signal
 
 T = TypeVar("T")
 
+AT_ONCE = 64
+"""Objects that are read at a time: the system bus lets a connection wait for 128 answers."""
+
 
 class Remote:
     """What the stand-ins of one service share."""
@@ -64,10 +67,8 @@ class Remote:
         assert wire is not None
         found = wire.from_bus(reply.body[0], self._carrier(reply))
         objects = [one for one in (found if isinstance(found, list) else [found]) if isinstance(one, Object)]
-        if len(objects) > 1:
-            await asyncio.gather(*map(self.fill, objects))
-        elif objects:
-            await self.fill(objects[0])
+        for at in range(0, len(objects), AT_ONCE):
+            await asyncio.gather(*map(self.fill, objects[at : at + AT_ONCE]))
         return found
 
     def _carrier(self, reply: Message) -> Carrier:
