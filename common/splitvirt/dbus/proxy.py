@@ -37,6 +37,7 @@ class Remote:
         self.paths.add(getattr(contract, "OBJECTS", ()))
         self.interfaces = {one.on: one for one in interfaces_of(contract)}
         self.events = Hub()
+        self.owner: str | None = None  # who has the name, once signals are listened to
 
     async def invoke(self, call: Call, values: list[Any]) -> Any:
         """Make a call: the method or property that it is on the bus."""
@@ -93,6 +94,11 @@ class Remote:
 
     async def listen(self) -> None:
         """Hear the service's signals from now on, at `events`."""
+        changes = f"type='signal',sender='{names.BUS}',member='NameOwnerChanged',arg0='{self.name}'"
+        await self.bus.subscribe(changes, names.BUS, "NameOwnerChanged", self._owned)
+        with contextlib.suppress(VirtError):
+            (owner,) = await self.bus.call_bus("GetNameOwner", "s", self.name)
+            self.owner = self.owner or owner
         for one in self.interfaces.values():
             for event in one.signals:
                 rule = f"type='signal',sender='{self.name}',interface='{one.name}',member='{event.dbus}'"
@@ -102,8 +108,15 @@ class Remote:
         with contextlib.suppress(VirtError):
             await self._request(self.base, names.PROPERTIES, "GetAll", "s", [root])
 
+    def _owned(self, message: Message) -> None:
+        name, _, owner = message.body
+        if name == self.name:
+            self.owner = owner
+
     def _heard(self, interface: Interface, event: Event) -> Callable[[Message], None]:
         def heard(message: Message) -> None:
+            if message.sender != self.owner:  # anybody may send us what looks like the service's signals
+                return
             carrier = self._carrier(message)
             values = [
                 made.from_bus(v, carrier) for (_, made), v in zip(signal_fields(event), message.body, strict=True)

@@ -18,6 +18,7 @@ from splitvirt.dbus import names
 from splitvirt.dbus.bus import Bus
 from splitvirt.dbus.export import Export
 from splitvirt.dbus.library import Message
+from splitvirt.dbus.proxy import connect_bus
 
 NAME, BASE, ROOT = "org.splitvirt.lamps", "/org/splitvirt/Lamps", "org.splitvirt.Lamps1"
 POLKIT, AUTHORITY = "org.freedesktop.PolicyKit1", "/org/freedesktop/PolicyKit1/Authority"
@@ -191,6 +192,25 @@ async def test_who_only_says_that_another_has_gone_is_not_believed(address: str)
         client.close()
         await until(lambda: bool(room.left))
         assert client.unique_name not in export.callers.known
+
+
+async def test_signals_that_another_sends_are_not_the_service_s(address: str) -> None:
+    async with served(address) as (room, export, _, connect):
+        client, liar = await connect(), await connect()
+        far: Any = await connect_bus(Lamps, client, NAME, BASE, events=True)
+        heard: list[Any] = []
+        far.events.subscribe(lambda event, subject, values: heard.append(values))
+        claim = Message.new_signal(path_of(room), "org.splitvirt.Lamp1", "Changed", "b", [True])
+        claim.destination = client.unique_name
+        liar.send(claim)
+        await liar.call_bus("GetId")
+        room.events.emit(Lamp.changed, next(iter(room.all.values())), False)
+        await until(lambda: bool(heard))
+        assert heard == [(False,)]
+        await export.bus.release_name(NAME)  # and from its successor on they are
+        await liar.request_name(NAME)
+        liar.send(claim)
+        await until(lambda: len(heard) == 2)
 
 
 async def test_more_callers_than_a_bus_keeps_match_rules(tmp_path: Path) -> None:
