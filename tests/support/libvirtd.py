@@ -25,7 +25,8 @@ printf 'stdio_handler = "file"\nsecurity_driver = "none"\n%s\n' "$2" > /etc/libv
 /usr/sbin/libvirtd -p "$1/libvirtd.pid" -f /etc/libvirt/libvirtd.conf & wait
 """
 
-AS_ROOT = 'user = "root"\ngroup = "root"'
+AS_ROOT = 'user = "root"\ngroup = "root"\nremember_owner = 0'
+"""Without notes at files, which a libvirtd that is killed, as this one is, would leave at them until the next boot."""
 
 
 def available() -> bool:

@@ -74,7 +74,8 @@ class Lifecycle(Ending):
         if security.user(live) is not None:
             self.driver.places.make(passable=True)
             security.open_folder(live, self.places.folder)
-        self.record()  # before there is a process: one of us that dies here and now leaves word of it
+        if not security.relabels(live):  # else when it is known what is given, but before it is
+            self.record()  # before there is a process: one of us that dies here and now leaves word of it
         async with self.driver.order(self.whole, live, flags) as order:
             self.guest = guest = await Guest.launch(
                 self.places,

@@ -70,11 +70,11 @@ class Resources:
         return f"/proc/self/fd/{self.folders[folder]}/{name}"
 
     def give_files(self) -> None:
-        """Let what the guest has of the host be its user's, where that is another one than ours."""
+        """Let what the guest has of the host be its user's, where that is another one than ours, and leave word of it."""
         if self.security.relabels(self.live):
             from virtqemud.security.labels import files_of
 
-            self.security.give(self.guest, self.live, files_of(self.live))
+            self.security.give(self.guest, self.live, files_of(self.live), always=True)
 
     def give(self, file: int | str | Path) -> None:
         """Let a file or socket that was made for the guest be its user's."""

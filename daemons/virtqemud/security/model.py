@@ -146,9 +146,10 @@ class Security:
 
     # ---- which files
 
-    def give(self, guest: DomainBase, live: DomainXML, files: Iterable[File]) -> None:
+    def give(self, guest: DomainBase, live: DomainXML, files: Iterable[File], *, always: bool = False) -> None:
         """Give files to a guest's user. What is to come back is noted in the guest, and in its record, before.
 
+        Its record is written where something is noted; `always` also where nothing is.
         Raises VirtError with the path of a file that is not there or cannot be given; then all are as they were.
         """
         who = self.identity(live)
@@ -162,7 +163,7 @@ class Security:
                     prepared.append((*ready, file))
             before = len(guest.given)
             guest.given += [given for _, given, file in prepared if file.back]
-            if len(guest.given) > before:
+            if always or len(guest.given) > before:
                 guest.record()
             self._give(guest, prepared)
         finally:
