@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from splitvirt.api import constants as c
 from splitvirt.api.domain import Domain
-from splitvirt.api.errors import OperationInvalid
+from splitvirt.api.errors import OperationInvalid, SystemError_
 from virtqemud.running import status
 from virtqemud.running.guest import TERM_GRACE, Guest, write_end
 from virtqemud.running.monitor import CommandError
 
 from .base import DomainBase
+
+if TYPE_CHECKING:
+    from splitvirt.xml.domain import Domain as DomainXML
 
 log = logging.getLogger(__name__)
 
@@ -160,16 +163,27 @@ class Ending(DomainBase):
         self.driver.events.emit(Domain.lifecycle, self, event, detail)
 
     def record(self) -> None:
-        """Write what a successor of this daemon needs; nothing while it is off."""
+        """Write what a successor of this daemon needs; nothing while it is off.
+
+        SystemError_ at a start: nobody would know of the guest. A later change has happened, and is told in the log.
+        """
         if self.live is None:
             return
+        try:
+            self._record(self.live)
+        except SystemError_ as error:
+            if self.starting:
+                raise
+            log.error("what becomes of %r is not written down, and unknown to the next daemon: %s", self, error)
+
+    def _record(self, live: DomainXML) -> None:
         process, guest = self.process, self.guest
         status.Status(
             name=self.name,
             uuid=str(self.uuid),
             id=self.id,
             persistent=self.persistent,
-            xml=self.live.to_xml(secure=True, status=True),
+            xml=live.to_xml(secure=True, status=True),
             state=self.current_state,
             reason=self.current_reason,
             pid=process.pid if process else 0,

@@ -11,6 +11,8 @@ from splitvirt.api.errors import InternalError, OperationInvalid, Timeout
 
 from .qmp import EventListener, ExecInterruptedError, Message, QMPClient, QMPError, Runstate
 
+log = logging.getLogger(__name__)
+
 OnEvent = Callable[[str, dict[str, Any], float], None]
 """An event's name, its data, and when QEMU sent it (seconds since 1970)."""
 
@@ -61,7 +63,10 @@ class _Events(EventListener):
         stamp = event.get("timestamp")
         at = stamp["seconds"] + stamp["microseconds"] / 1e6 if isinstance(stamp, Mapping) else 0.0
         data = event.get("data")
-        self._callback(str(event["event"]), dict(data) if isinstance(data, Mapping) else {}, at)
+        try:
+            self._callback(str(event["event"]), dict(data) if isinstance(data, Mapping) else {}, at)
+        except Exception:  # it would end the connection, and with it the guest for us
+            log.exception("hearing of %s", event["event"])
 
 
 class Monitor:
@@ -75,14 +80,15 @@ class Monitor:
         self._client = _Client()
         self._client.register_listener(_Events(on_event))
         self._open = False
+        self._turn = asyncio.Lock()  # the library's connect and disconnect do not bear each other
 
-    async def connect(self, connection: socket.socket, *, timeout: float) -> None:
-        """Take over a connected socket, and wait for QEMU's greeting at most `timeout` seconds.
+    async def connect(self, connection: socket.socket, *, timeout: float | None) -> None:
+        """Take over a connected socket, and wait for QEMU's greeting at most `timeout` seconds (None: till it ends).
 
         Raises InternalError when QEMU hangs up or says something else, Timeout.
         """
         try:
-            async with asyncio.timeout(timeout):
+            async with self._turn, asyncio.timeout(timeout):
                 await self._client.connect(connection)
         except TimeoutError:
             raise Timeout("cannot connect to monitor: no greeting", domain=VIR_FROM_QEMU) from None
@@ -150,9 +156,10 @@ class Monitor:
             pass
 
     async def close(self) -> None:
-        """Hang up; calls in flight fail. Closing twice is no error."""
+        """Hang up, after a `connect` that is under way; calls in flight fail. Closing twice is no error."""
         self._open = False
         try:
-            await self._client.disconnect()
+            async with self._turn:
+                await self._client.disconnect()
         except (QMPError, EOFError, OSError):
             pass

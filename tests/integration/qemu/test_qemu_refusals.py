@@ -176,21 +176,57 @@ def test_an_image_that_an_ordinary_user_may_not_open_is_named(home: Path) -> Non
     assert f"user nobody may not enter {folder}" in tell(home / "root", tiny("c", devices=disk(folder / "x")))
 
 
-FULL = """
-mount -t tmpfs -o size=64k tmpfs "$1" || exit 77
-dd if=/dev/zero of="$1/ballast" bs=1k count=1000 2>/dev/null
-exec "$2" -c "$3" "$1/root" "$4"
+FILLING = """
+import asyncio, contextlib, splitvirt, sys
+async def main():
+    async with splitvirt.embed(sys.argv[1]) as hv:
+        vm, other = await hv.define(sys.argv[2]), await hv.define(sys.argv[3])
+        await vm.create(1)
+        with contextlib.suppress(OSError), open(sys.argv[1] + "/ballast", "wb", buffering=0) as file:
+            while True:
+                file.write(bytes(512))
+        await vm.resume()
+        await vm.suspend()
+        print(await vm.state())
+        try:
+            await other.create(1)
+        except splitvirt.VirtError as error:
+            print(error)
+        await vm.destroy()
+        print(await vm.state())
+asyncio.run(main())
 """
+FULL = """
+mount -t tmpfs -o size=$1 tmpfs "$2" || exit 77
+dd if=/dev/zero of="$2/ballast" bs=1k count=$3 2>/dev/null
+shift 3
+exec "$@"
+"""
+
+
+def on_a_small_disk(disk: Path, size: str, filled: int, script: str, *words: str) -> str:
+    """What a program says whose root is on a file system of so many bytes, `filled` KiB of which are taken."""
+    if subprocess.run(["unshare", "--mount", "true"], check=False).returncode:
+        pytest.skip("needs a mount namespace")
+    disk.mkdir()
+    argv = ["unshare", "--mount", "--propagation", "private", "sh", "-c", FULL, "sh", size, str(disk), str(filled)]
+    argv += [sys.executable, "-c", script, str(disk / "root"), *words]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 @as_nobody
 def test_a_full_disk_is_named(tmp_path: Path) -> None:
-    if subprocess.run(["unshare", "--mount", "true"], check=False).returncode:
-        pytest.skip("needs a mount namespace")
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    script = ["unshare", "--mount", "--propagation", "private", "sh", "-c", FULL, "sh"]
-    done = subprocess.run(
-        [*script, str(disk), sys.executable, CALLS, tiny()], capture_output=True, text=True, timeout=60, check=False
+    said = on_a_small_disk(tmp_path / "disk", "64k", 1000, CALLS, tiny())
+    assert f"No space left on device (make room on the file system at {tmp_path}/disk)" in said
+
+
+@as_nobody
+def test_a_disk_that_fills_ends_no_guest(tmp_path: Path) -> None:
+    said = on_a_small_disk(tmp_path / "disk", "600k", 0, FILLING, tiny(), tiny("other"))
+    paused, refusal, off = said.splitlines()
+    assert (paused, off) == ("DomainState(state=3, reason=1)", "DomainState(state=5, reason=2)")
+    assert refusal.startswith(
+        f"cannot write {tmp_path}/disk/root/run/libvirt/qemu/other.status: No space left on device"
     )
-    assert f"No space left on device (make room on the file system at {disk})" in done.stdout, done.stderr
