@@ -35,6 +35,8 @@ split-lock-detect
 """
 ORDER = tuple(LEAVES.split())
 """Features in the order of CPUID's leaves, registers and bits, in which libvirt lists them."""
+MSR = frozenset(ORDER[ORDER.index("rdctl-no") :])
+"""Features that model specific registers tell of."""
 PLACE = {name: i for i, name in enumerate(ORDER)}
 
 ITS_NAMES = {
@@ -121,7 +123,8 @@ def features(caps: Capabilities, model: str) -> frozenset[str]:
 def offered(caps: Capabilities, accelerator: str) -> frozenset[str]:
     """What the accelerator can show a guest."""
     expansion = caps.cpu_expansion(accelerator) or {}
-    return frozenset({name for name in ORDER if expansion.get(name) is True} | {"hypervisor"})
+    told = set() if caps.arch == "x86_64" else MSR  # libvirt asks 64-bit emulators alone for them
+    return frozenset({name for name in ORDER if expansion.get(name) is True and name not in told} | {"hypervisor"})
 
 
 def host_model(caps: Capabilities, accelerator: str) -> HostModel | None:
@@ -167,7 +170,12 @@ def same_processor(name: str, processor: tuple[int, int]) -> bool:
     return found is not None and processor[0] == found[0] and processor[1] in found[1]
 
 
-def lacking(caps: Capabilities, model: str, required: Iterable[str], host: frozenset[str]) -> tuple[str, ...]:
-    """What a model and further features need that the host's processor has not, as libvirt spells and orders it."""
-    missing = in_order((features(caps, model) | set(required)) - host)
+def lacking(
+    caps: Capabilities, model: str, required: Iterable[str], without: Iterable[str], host: frozenset[str]
+) -> tuple[str, ...]:
+    """What a model `without` some features and with others `required` needs that the host's processor has not.
+
+    As libvirt spells and orders it.
+    """
+    missing = in_order((features(caps, model) - set(without) | set(required)) - host)
     return tuple(ITS_NAMES.get(name, name) for name in missing)

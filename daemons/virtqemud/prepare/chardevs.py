@@ -1,11 +1,9 @@
 """Serial ports, parallel ports, consoles and channels: targets, numbers, and the first serial port as a console."""
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from splitvirt.api.errors import InternalError
 from splitvirt.xml.address import CcidAddress
 from splitvirt.xml.devices.channel import Channel
 from splitvirt.xml.devices.console import Console
@@ -34,7 +32,6 @@ def defaults(domain: Domain, caps: Capabilities) -> None:
     for i, console in enumerate(devices.consoles):
         console.target_port = i
     number(devices.serials)
-    check_numbers(devices.serials)
     for i in range(len(devices.parallels)):
         number(devices.parallels[: i + 1])
     for serial in devices.serials:
@@ -57,14 +54,6 @@ def number(ports: Sequence[Serial | Parallel]) -> None:
     for port in ports:
         if port.target_port is None:
             port.target_port = max((p.target_port for p in ports if p.target_port is not None), default=-1) + 1
-
-
-def check_numbers(serials: Sequence[Serial]) -> None:
-    """Raise InternalError where two ports that say they are a PC's have one number."""
-    counts = Counter(serial.target_port for serial in serials if serial.target_type == "isa-serial")
-    for port, times in counts.items():
-        if times > 1:
-            raise InternalError(f"target port '{port}' already allocated")
 
 
 def target(serial: Serial, domain: Domain) -> None:

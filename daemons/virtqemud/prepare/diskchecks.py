@@ -316,13 +316,23 @@ def check_iotune(tune: IoTune) -> None:
         raise VirtError(c.VIR_ERR_ARGUMENT_UNSUPPORTED, c.VIR_FROM_QEMU, text)
 
 
+def short_name(disk: Disk) -> str:
+    """A source's path; of servers with volumes or pools without those, of sockets nothing."""
+    if disk.type == "vhostuser":
+        return ""
+    source = disk.source
+    if isinstance(source, NetworkSource) and source.protocol in ("gluster", "rbd"):
+        return (source.name or "").partition("/")[2]
+    return source_name(disk)
+
+
 def check_pairs(disks: list[Disk]) -> None:
     """Two disks may not have one target, one address, one serial, or one throttling group with different limits."""
     for one, other in combinations(disks, 2):
         if one.target == other.target:
             raise XMLError(
-                f"target '{one.target}' duplicated for disk sources '{source_name(one) or '<null>'}' "
-                f"and '{source_name(other) or '<null>'}'"
+                f"target '{one.target}' duplicated for disk sources '{short_name(one) or '<null>'}' "
+                f"and '{short_name(other) or '<null>'}'"
             )
         same_bus = one.bus == other.bus and isinstance(one.address, DriveAddress)
         if same_bus and one.address == other.address and isinstance(one.address, DriveAddress):

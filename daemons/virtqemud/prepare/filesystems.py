@@ -47,6 +47,9 @@ def check(domain: Domain, caps: Capabilities) -> None:
             raise ConfigUnsupported("only supports mount filesystem type")
         if (filesystem.fmode is not None or filesystem.dmode is not None) and filesystem.accessmode != "mapped":
             raise ConfigUnsupported("fmode and dmode must be used with accessmode=mapped")
+        driver = filesystem.driver
+        if driver is not None and driver.type == "handle" and filesystem.accessmode != "passthrough":
+            raise ConfigUnsupported("only supports passthrough accessmode")
         if is_virtiofs(filesystem):
             check_virtiofs(filesystem, domain)
 

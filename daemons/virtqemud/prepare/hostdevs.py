@@ -42,6 +42,10 @@ def basics(domain: Domain, caps: Capabilities) -> None:
 
 def check_pairs(domain: Domain) -> None:
     """No device of the host twice, and no two in one place."""
+    cards = [card for card in domain.devices.interfaces if card.type == "hostdev"]
+    for card, another in combinations(cards, 2):
+        if card.host_address is not None and card.host_address == another.host_address:
+            raise XMLError("Hostdev already exists in the domain configuration")
     for one, other in combinations(domain.devices.hostdevs, 2):
         if identity(one) is not None and identity(one) == identity(other):
             raise XMLError("Hostdev already exists in the domain configuration")
@@ -100,6 +104,8 @@ def check(domain: Domain, caps: Capabilities) -> None:
 
 def check_mode(device: AnyHostdev, domain: Domain) -> None:
     """What each kind of device has."""
+    if isinstance(device, ScsiHostdev) and device.auth is not None and device.auth.secret_type not in ("iscsi", None):
+        raise ConfigUnsupported(f"invalid secret type {device.auth.secret_type}")
     if device.mode == "capabilities":
         raise ConfigUnsupported(f"hostdev mode 'capabilities' is not supported in {domain.type}")
     tuned = device.rom_enabled is not None or device.rom_bar is not None or device.rom_file is not None

@@ -107,6 +107,8 @@ def _reserve(buses: Buses, device: Device) -> None:
     if last > level.ports:
         raise XMLError(f"requested USB port {address.port} not present on USB bus {address.bus}")
     if last in level.taken:
+        if isinstance(device, Hub):
+            raise XMLError(f"Duplicate USB hub on bus {address.bus} port {address.port}")
         raise XMLError(f"Duplicate USB address bus {address.bus} port {address.port}")
     level.taken[last] = Level(HUB_PORTS) if isinstance(device, Hub) else None
 

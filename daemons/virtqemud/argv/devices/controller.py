@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from splitvirt.api.errors import ConfigUnsupported
+from splitvirt.api.errors import ConfigUnsupported, InternalError
 from splitvirt.xml.devices.controller import (
     Controller,
     PciController,
@@ -88,6 +88,9 @@ def usb(dev: UsbController, ctx: Context) -> Parts:
     if not ctx.caps.has_device(name):
         raise ConfigUnsupported(f"USB controller model '{dev.model}' not supported in this QEMU binary")
     if dev.master is not None:
+        found = ctx.domain.devices.controllers
+        if not any(isinstance(c, UsbController) and c.index == dev.index and c.master is None for c in found):
+            raise InternalError("masterbus not found")
         companion = {"masterbus": f"{controller_alias(ctx, 'usb', dev.index)}.0", "firstport": dev.master}
         parts.json("-device", {"driver": name} | companion | place(dev, ctx))
         return parts

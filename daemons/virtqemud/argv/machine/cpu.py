@@ -31,8 +31,13 @@ def check(ctx: Context) -> None:
         )
     check_names(ctx)
     check_tsc(ctx)
-    if found is not None and found.model and (found.match == "minimum" or (ctx.kvm and found.verify == "partial")):
+    if found is not None and (found.mode == "host-model" or (found.model and compared(found, ctx))):
         check_host(found, ctx)
+
+
+def compared(found: Cpu, ctx: Context) -> bool:
+    """Whether a model by name must be one that the host could be."""
+    return found.match == "minimum" or (ctx.kvm and found.verify == "partial")
 
 
 def check_tsc(ctx: Context) -> None:
@@ -64,11 +69,14 @@ def check_host(found: Cpu, ctx: Context) -> None:
         host = offered(ctx.caps, "tcg")
     if found.vendor and found.vendor != VENDORS.get(vendor):
         raise CPUIncompatible(f"host CPU vendor does not match required CPU vendor {found.vendor}")
+    if found.mode == "host-model" and not found.model:
+        found = Cpu(model="", features=[f for f in found.features if f.policy in (None, "require")])
     forbidden = [f.name for f in found.features if f.policy == "forbid" and f.name and qemu_name(f.name) in host]
     if forbidden:
         raise CPUIncompatible(f"Host CPU provides forbidden features: {', '.join(forbidden)}")
     required = [qemu_name(f.name) for f in found.features if f.name and f.policy in (None, "require")]
-    missing = lacking(ctx.caps, found.model or "", required, host)
+    without = [qemu_name(f.name) for f in found.features if f.name and f.policy in ("disable", "forbid", "optional")]
+    missing = lacking(ctx.caps, found.model or "", required, without, host)
     if missing:
         raise CPUIncompatible(f"Host CPU does not provide required features: {', '.join(missing)}")
 
@@ -116,6 +124,10 @@ def model(ctx: Context) -> list[str]:
     if found is None:
         return [""]
     policies = {qemu_name(f.name): POLICIES[f.policy or "require"] for f in found.features if f.name}
+    have = offered(ctx.caps, "kvm" if ctx.kvm else "tcg")
+    for feature in found.features if found.match is not None and len(have) > 1 else ():
+        if feature.policy == "optional" and feature.name and qemu_name(feature.name) not in have:
+            policies[qemu_name(feature.name)] = "off"
     nearest = None
     if found.mode == "host-model" or (found.mode in (None, "custom") and found.match == "minimum"):
         nearest = host_model(ctx.caps, "kvm" if ctx.kvm else "tcg")

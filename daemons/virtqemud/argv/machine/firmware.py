@@ -43,7 +43,7 @@ def firmware(ctx: Context) -> Firmware | None:
     nvram = getattr(os_.nvram, "path", None) or source_of(os_.nvram)
     return Firmware(
         loader.path, rom=not flash, read_only=bool(loader.readonly), secure=bool(loader.secure),
-        nvram=nvram if flash and loader.readonly and not loader.stateless else None,
+        nvram=nvram if flash and not loader.stateless else None,
         template=(os_.nvram.template if os_.nvram else None) or "",
     )  # fmt: skip
 
