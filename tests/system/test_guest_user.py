@@ -66,3 +66,21 @@ def test_an_administrator_may_still_choose_root(host: Container) -> None:
         host.ok("virsh", "-c", "qemu:///system", "destroy", "unprivileged")
         host.shell("cp -a /srv/qemu.conf.old /etc/libvirt/qemu.conf")
         host.ok("systemctl", "restart", "virtqemud")
+
+
+NET = """<network><name>served</name><bridge name='br-served' stp='off'/>
+<ip address='192.168.190.1' prefix='24'><dhcp><range start='192.168.190.2' end='192.168.190.99'/></dhcp></ip></network>
+"""
+
+
+def test_dnsmasq_gives_up_root_itself(host: Container) -> None:
+    host.write("/srv/served.xml", NET)
+    host.ok("virsh", "-c", "network:///system", "net-create", "/srv/served.xml")
+    try:
+        pid = host.ok("cat", "/run/libvirt/network/served.pid").strip()
+        about = dict(line.split(":", 1) for line in host.ok("cat", f"/proc/{pid}/status").splitlines() if ":" in line)
+        assert about["Uid"].split()[0] != "0"
+        # CAP_NET_BIND_SERVICE, CAP_NET_ADMIN, CAP_NET_RAW: what it needs to speak DHCP
+        assert int(about["CapEff"], 16) & ~(1 << 10 | 1 << 12 | 1 << 13) == 0
+    finally:
+        host.ok("virsh", "-c", "network:///system", "net-destroy", "served")

@@ -70,7 +70,7 @@ class Resources:
         return f"/proc/self/fd/{self.folders[folder]}/{name}"
 
     def give_files(self) -> None:
-        """Let what the guest has of the host be its user's, where that is another one than ours, and leave word of it."""
+        """Let what the guest has of the host be its user's, where that is not ours, and leave word of it."""
         if self.security.relabels(self.live):
             from virtqemud.security.labels import files_of
 
