@@ -1,6 +1,8 @@
 """Who is at the other end of a connection, as the kernel or the bus vouches for it."""
 
+import errno
 import os
+import select
 import socket
 import struct
 from collections.abc import Iterable, Mapping
@@ -16,6 +18,23 @@ def start_time(pid: int) -> int:
             return int(stat.read().rpartition(b")")[2].split()[19])
     except (OSError, IndexError, ValueError):
         return 0
+
+
+_PEERPIDFD = 77  # SO_PEERPIDFD, from Linux 6.5 on
+
+
+def peer_start_time(sock: socket.socket, pid: int) -> int:
+    """When the process that connected started; 0 when it has ended, and its pid may be another's by now."""
+    try:
+        fd = sock.getsockopt(socket.SOL_SOCKET, _PEERPIDFD)
+    except OSError as e:
+        return start_time(pid) if e.errno in (errno.ENOPROTOOPT, errno.EINVAL) else 0
+    try:
+        began, ended = start_time(pid), select.poll()
+        ended.register(fd, select.POLLIN)
+        return 0 if ended.poll(0) else began  # it was there all the while: what was read is about it
+    finally:
+        os.close(fd)
 
 
 @value
@@ -37,7 +56,7 @@ class Identity:
         """The peer of a UNIX socket, by SO_PEERCRED: what it was when it connected."""
         size = struct.calcsize("3i")
         pid, uid, gid = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
-        return cls(uid, gid, pid, start_time(pid))
+        return cls(uid, gid, pid, peer_start_time(sock, pid))
 
     @classmethod
     def of_self(cls) -> "Identity":
@@ -93,8 +112,16 @@ class Identity:
 
     def member_of(self, groups: Iterable[int]) -> bool:
         """Whether the user is in one of `groups`."""
-        mine = self.groups if self.groups is not None else os.getgrouplist(self.user, self.gid)
-        return not {self.gid, *mine}.isdisjoint(groups)
+        return not {self.gid, *(self._all_groups() if self.groups is None else self.groups)}.isdisjoint(groups)
+
+    def _all_groups(self) -> Iterable[int]:
+        """What the user database says; nothing about a number that it does not have, whoever is called so."""
+        import pwd
+
+        try:
+            return os.getgrouplist(pwd.getpwuid(self.uid).pw_name, self.gid)
+        except KeyError:
+            return ()
 
     def alive(self) -> bool:
         """Whether the very process that connected is still there."""

@@ -3,7 +3,10 @@
 import asyncio
 import os
 import socket
+import subprocess
+import sys
 from collections.abc import Awaitable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 from uuid import UUID
@@ -249,6 +252,27 @@ def test_the_peer_of_a_socket_is_who_the_kernel_says() -> None:
     os.close(fd)
     near.close()
     far.close()
+
+
+def test_who_connected_and_is_gone_is_not_taken_for_who_has_its_pid_now(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "sock"))
+        listening.listen()
+        script = f"import socket; socket.socket(socket.AF_UNIX).connect({str(tmp_path / 'sock')!r})"
+        child = subprocess.Popen([sys.executable, "-c", script])
+        assert child.wait(30) == 0
+        near, _ = listening.accept()
+        with near:
+            who = Identity.of_socket(near)
+    assert (who.uid, who.pid, who.start_time) == (os.getuid(), child.pid, 0)
+    assert not who.alive()
+
+
+def test_a_user_without_a_name_is_in_its_own_group_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    unnamed = 3_999_999_999
+    monkeypatch.setattr(os, "getgrouplist", lambda name, gid: [27])  # whoever is called "3999999999"
+    assert not Identity(unnamed, 5).member_of([27])
+    assert Identity(unnamed, 5).member_of([5])
 
 
 def test_a_process_that_has_ended_is_not_taken_for_its_successor() -> None:
