@@ -58,34 +58,24 @@ class KeptDevices(DomainBase):
 
     async def without_device(self, config: DomainXML, xml: str) -> DomainXML:
         """The configuration without the device that another one speaks of."""
-        device, into = self.parse_device(xml)
         changed = config.copy()
-        here = getattr(changed.devices, into)
-        twin = self.same(here if isinstance(here, list) else [here], device)
+        device, into, twin = self._meant(changed, xml)
         if twin is None:
             raise missing(device)
-        if isinstance(here, list):
-            here[:] = [each for each in here if each is not twin]
-        else:
-            setattr(changed.devices, into, None)
+        _put(changed.devices, into, twin, None)
         return await self._complete(changed)
 
     async def with_changed_device(self, config: DomainXML, xml: str) -> DomainXML:
         """The configuration with a device in the place of the one that it names."""
-        device, into = self.parse_device(xml)
         changed = config.copy()
-        here = getattr(changed.devices, into)
-        twin = self.same(here if isinstance(here, list) else [here], device)
+        device, into, twin = self._meant(changed, xml)
         if twin is None:
             if isinstance(device, Disk):
                 raise InvalidArg(f"target {device.target} doesn't exist.", domain=QEMU)
             raise missing(device)
         if isinstance(device, Device) and isinstance(twin, Device) and device.address is None:
             device.address = twin.address
-        if isinstance(here, list):
-            here[:] = [device if each is twin else each for each in here]
-        else:
-            setattr(changed.devices, into, device)
+        _put(changed.devices, into, twin, device)
         return await self._complete(changed)
 
     async def without_alias(self, config: DomainXML, alias: str) -> DomainXML:
@@ -95,10 +85,7 @@ class KeptDevices(DomainBase):
             inside = value if isinstance(value, list) else [value]
             for device in inside:
                 if isinstance(device, Device) and device.alias == alias:
-                    if isinstance(value, list):
-                        value[:] = [each for each in value if each is not device]
-                    else:
-                        setattr(changed.devices, name, None)
+                    _put(changed.devices, name, device, None)
                     return await self._complete(changed)
         raise InternalError(f"no device found with alias {alias}", domain=QEMU)
 
@@ -112,6 +99,12 @@ class KeptDevices(DomainBase):
             if found and isinstance(found[0], Element):
                 return found[0], name
         raise ConfigUnsupported(f"unknown device type '{node.tag}'", domain=c.VIR_FROM_DOMAIN)
+
+    def _meant(self, config: DomainXML, xml: str) -> tuple[Element, str, Element | None]:
+        """A device, the field of `<devices>` that takes it, and the one there that it speaks of."""
+        device, into = self.parse_device(xml)
+        here = getattr(config.devices, into)
+        return device, into, self.same(here if isinstance(here, list) else [here], device)
 
     def same(self, among: list[Any], device: Element) -> Element | None:
         """The device that another one speaks of: by what tells its kind apart, else by nothing that contradicts."""
@@ -138,6 +131,15 @@ def keep_sorted(config: DomainXML, new: Disk) -> None:
     same_bus = [i for i, disk in enumerate(disks) if disk.bus == new.bus]
     before = [i for i in same_bus if _order(disks[i]) < _order(new)]
     disks.insert(before[-1] + 1 if before else same_bus[0] if same_bus else len(disks), new)
+
+
+def _put(devices: Devices, into: str, twin: Element, instead: Element | None) -> None:
+    """Put a device in another's place; None takes that away."""
+    here = getattr(devices, into)
+    if isinstance(here, list):
+        here[:] = [each if each is not twin else instead for each in here if each is not twin or instead is not None]
+    else:
+        setattr(devices, into, instead)
 
 
 def _order(disk: Disk) -> tuple[int, str]:
