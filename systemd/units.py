@@ -280,7 +280,7 @@ def _allowed(d: Daemon) -> str:
 
 INTERFACES = {
     "all": ("org.splitvirt.Daemon1", "org.libvirt.Connect"),
-    "virtqemud": ("org.libvirt.Domain", "org.libvirt.DomainSnapshot", "org.libvirt.DomainCheckpoint"),
+    "virtqemud": ("org.libvirt.Domain", "org.libvirt.DomainSnapshot"),
     "virtnetworkd": ("org.libvirt.Network", "org.splitvirt.NetworkPort1"),
 }
 
