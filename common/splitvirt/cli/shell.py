@@ -3,6 +3,7 @@
 import argparse
 import code
 import contextlib
+import sys
 from typing import Any
 
 from splitvirt.api.errors import VirtError
@@ -16,8 +17,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Open the driver as `hv` and read what is typed until its end. 0, or 1 when the driver cannot be opened."""
-    import sys
-
     from splitvirt import sync
 
     try:
@@ -28,10 +27,22 @@ def run(options: argparse.Namespace) -> int:
     names = {"hv": driver}
     _edit_lines(names)
     try:
-        code.interact(f"{options.connect} is hv; try hv.domains()", local=names, exitmsg="")
+        Prompt(names).interact(f"{options.connect} is hv; try hv.domains()", exitmsg="")
     finally:
         driver.close()
     return 0
+
+
+class Prompt(code.InteractiveConsole):
+    """Python's, but for a call that fails: its error is a line, for the way to it is of no interest."""
+
+    def showtraceback(self) -> None:
+        """Show the error being handled."""
+        error = sys.exc_info()[1]
+        if isinstance(error, VirtError):
+            self.write(f"{type(error).__name__}: {error}\n")
+        else:
+            super().showtraceback()
 
 
 def _edit_lines(names: dict[str, Any]) -> None:

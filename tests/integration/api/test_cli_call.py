@@ -2,6 +2,8 @@
 
 import argparse
 import asyncio
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -94,6 +96,25 @@ async def test_mistakes(
 ) -> None:
     _, uri = served
     assert error in await said(capsys, uri, *words, status=1)
+
+
+async def test_the_shell_tells_a_failed_call_in_a_line(served: tuple[Any, str]) -> None:
+    driver, uri = served
+
+    def missing(root: Any) -> object:
+        raise NoDomain("no domain with matching name 'x'")
+
+    driver.answers["Hypervisor.domain_by_name"] = missing
+    argv = [sys.executable, "-m", "splitvirt.cli", "shell", "-c", uri]
+    typed = "hv.version()\nhv.domain_by_name('x')\n1/0\n"
+    done = await asyncio.to_thread(
+        subprocess.run, argv, input=typed, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0
+    assert "7002000" in done.stdout
+    assert "\nNoDomain: Domain not found: no domain with matching name 'x'\n" in done.stderr
+    assert done.stderr.count("Traceback") == 1
+    assert "ZeroDivisionError" in done.stderr
 
 
 async def test_nobody_of_that_name(served: tuple[Any, str], capsys: pytest.CaptureFixture[str]) -> None:
