@@ -140,6 +140,7 @@ async def set_identity(peer: "Peer", data: Reader) -> bytes:
             peer.identity = access.assume(params.values(given))
         except KeyError as error:
             raise InvalidArg(f"an identity without {error}") from None
+        peer.siblings.clear()  # those that are connected were told of another
     return b""
 
 

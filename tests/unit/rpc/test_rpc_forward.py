@@ -70,6 +70,17 @@ async def test_the_identity_is_the_clients(pair: Pair) -> None:
     assert (far.identity.uid, far.identity.gid, far.identity.pid, far.identity.start_time) == (4242, 77, 5, 99)
 
 
+async def test_another_identity_is_not_served_under_the_first(pair: Pair) -> None:
+    client = await RawClient.connect(pair.path)
+    await client.ask(STORAGE_NAME, xdr_string("pool"))
+    payload = struct.pack(">I", 1) + xdr_string("unix-user-id") + struct.pack(">IQ", 4, 4242) + bytes(4)
+    assert (await client.ask(419, payload)).status == 0
+    await client.ask(STORAGE_NAME, xdr_string("pool"))
+    assert sorted(peer.identity.uid for peer in pair.sibling.peers.values()) == sorted([os.getuid(), 4242])
+    client.close()
+    await until(lambda: not pair.sibling.peers)
+
+
 async def test_read_only_stays_read_only(pair: Pair) -> None:
     client = await RawClient.connect(pair.path_ro)
     assert (await client.ask(STORAGE_NAME, xdr_string("pool"))).status == 0
