@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from splitvirt.api import constants as c
-from splitvirt.api.errors import VirtError
+from splitvirt.api.errors import Timeout, VirtError
 from splitvirt.host.pidfd import Held
 from splitvirt.xml.domain import Domain as DomainXML
 from virtqemud.domain.domain import QemuDomain
 from virtqemud.security.dac import Given
 
 from .guest import Guest, write_end
+from .monitor import Monitor
 from .status import Status, load_all
 
 if TYPE_CHECKING:
     from virtqemud.driver import QemuDriver
 
 log = logging.getLogger(__name__)
+
+ANSWER = 5.0
+"""Seconds for which a QEMU that does not answer is waited for before everybody else is served."""
+RETRY = 1.0
+"""Seconds until it is asked again where too many wait at its monitor, or it stops answering in the middle."""
 
 _STATES = {
     "running": c.VIR_DOMAIN_RUNNING,
@@ -41,11 +48,14 @@ async def adopt_all(driver: QemuDriver) -> None:
     for _, status in found:  # all of them first: what one that is gone shares with one that runs stays as it is
         for given in status.given:
             driver.security.ownership.expect(Given(*given))
-    for path, status in found:
-        try:
-            await _adopt(driver, status)
-        except (VirtError, OSError, ValueError) as error:
-            log.error("the guest of %s is not taken over: %s", path, error)
+    await asyncio.gather(*(_adopt_one(driver, path, status) for path, status in found))
+
+
+async def _adopt_one(driver: QemuDriver, path: Path, status: Status) -> None:
+    try:
+        await _adopt(driver, status)
+    except (VirtError, OSError, ValueError) as error:
+        log.error("the guest of %s is not taken over: %s", path, error)
 
 
 async def _adopt(driver: QemuDriver, status: Status) -> None:
@@ -57,12 +67,8 @@ async def _adopt(driver: QemuDriver, status: Status) -> None:
     guest.current_state, guest.current_reason = status.state, status.reason
     guest.fake_reboot, guest.autodestroy = status.fake_reboot, status.autodestroy
     process = _process(status, guest.places.folder)
-    if process is not None and status.pid and not status.autodestroy:
-        try:
-            await _take_over(guest, process, status)
-            return
-        except VirtError as error:
-            log.error("%r: its QEMU (pid %d) does not answer and is ended: %s", guest, process.pid, error)
+    if process is not None and status.pid and not status.autodestroy and await _take_over(guest, process, status):
+        return
     await _bury(driver, guest, process, status)
 
 
@@ -96,14 +102,46 @@ def _process(status: Status, folder: Path) -> Held | None:
     return None
 
 
-async def _take_over(guest: QemuDomain, process: Held, status: Status) -> None:
+async def _take_over(guest: QemuDomain, process: Held, status: Status) -> bool:
+    """Take over a QEMU that runs; False when nobody can. One that is stopped or busy is waited for beside all else.
+
+    (It is ended by whoever wants that, never for being slow.)
+    """
     guest.process = process
-    guest.guest = running = await Guest.adopt(guest.places, process, guest.on_monitor_event)
-    for pid, started in status.helpers:
-        helper = Held.open(pid, started)
-        if helper is not None:
-            running.helpers.append(helper)
-    guest.helpers = running.helpers
+    guest.guest = running = Guest(guest.places, process, Monitor(guest.on_monitor_event))
+    held = (Held.open(pid, started) for pid, started in status.helpers)
+    guest.helpers = running.helpers = [helper for helper in held if helper is not None]
+    meeting = guest.driver.background(_meet(guest, running, status))
+    await asyncio.wait([meeting], timeout=ANSWER)
+    if meeting.done() and not meeting.result():
+        guest.guest = None
+        return False
+    if not meeting.done():
+        log.warning("%r (pid %d) does not answer yet", guest, process.pid)
+    process.on_end(guest.noticed)
+    return True
+
+
+async def _meet(guest: QemuDomain, running: Guest, status: Status) -> bool:
+    """Reach a QEMU's monitor, however long it takes, and learn how its guest fares; one that refuses is ended."""
+    reached = False
+    while True:
+        try:
+            if not reached:
+                await running.connect(None)
+            reached = True
+            await _learn(guest, running, status)
+            return True
+        except Timeout:
+            await asyncio.sleep(RETRY)
+        except VirtError as error:
+            log.error("%r: its QEMU (pid %d) cannot be talked to and is ended: %s", guest, running.process.pid, error)
+            await running.monitor.close()
+            await running.process.stop(0)
+            return False
+
+
+async def _learn(guest: QemuDomain, running: Guest, status: Status) -> None:
     assert guest.live
     guest.learn_chardevs(guest.live, await running.learn())
     now = await running.monitor.execute("query-status")
@@ -114,8 +152,7 @@ async def _take_over(guest: QemuDomain, process: Held, status: Status) -> None:
         guest.enter(state, 0)
     else:
         guest.record()
-    process.on_end(guest.noticed)
-    log.info("%r runs (pid %d)", guest, process.pid)
+    log.info("%r runs (pid %d)", guest, running.process.pid)
 
 
 async def _bury(driver: QemuDriver, guest: QemuDomain, process: Held | None, status: Status) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from splitvirt.api.constants import VIR_FROM_QEMU
-from splitvirt.api.errors import InternalError, VirtError
+from splitvirt.api.errors import InternalError, Timeout, VirtError
 from splitvirt.host import unix
 from splitvirt.host.paths import make_private
 from splitvirt.host.pidfd import Held
@@ -74,17 +74,12 @@ class Guest:
             words = read_from(self.places.log, self._words_from) or error.message
             raise InternalError(f"process exited while connecting to monitor: {words}", domain=VIR_FROM_QEMU) from None
 
-    @classmethod
-    async def adopt(cls, places: GuestPlaces, process: Held, on_event: OnEvent, *, timeout: float = 10.0) -> "Guest":
-        """Take over a QEMU that another one of us started. VirtError when its monitor does not answer."""
-        guest = cls(places, process, Monitor(on_event))
-        await guest.connect(timeout)
-        return guest
-
-    async def connect(self, timeout: float) -> None:
-        """Reach the monitor and wait for its greeting."""
+    async def connect(self, timeout: float | None) -> None:
+        """Reach the monitor and wait for its greeting. Timeout when none comes, or too many wait there already."""
         try:
             connection = unix.connect(self.places.monitor)
+        except BlockingIOError:
+            raise Timeout("cannot connect to monitor: it does not answer", domain=VIR_FROM_QEMU) from None
         except OSError as error:
             raise InternalError(
                 f"failed to connect to monitor socket: {error.strerror}", domain=VIR_FROM_QEMU

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.qemu import PAUSED, Heard, alive, gone, needs_qemu, qemus, tiny
@@ -142,6 +143,51 @@ async def test_a_guest_recorded_in_a_form_of_later_is_let_be(tmp_path: Path, lat
         assert vm.process.pid == pid
         await vm.destroy()
     assert gone(pid)
+
+
+@pytest.mark.long
+async def test_a_guest_that_does_not_answer_is_never_ended_for_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A busy host must not cost a guest: who comes back to it waits a little, serves the others, and asks again."""
+    async with splitvirt.embed(tmp_path, lifetime="keep") as hv:
+        pids = [(await hv.create(tiny(name), PAUSED)).process.pid for name in ("slow", "quick")]
+    monkeypatch.setattr("virtqemud.running.adoption.ANSWER", 0.0)  # nobody answers at once
+    monkeypatch.setattr("virtqemud.running.adoption.RETRY", 0.1)
+    os.kill(pids[0], signal.SIGSTOP)
+    try:
+        for _ in range(3):  # more than may wait at a monitor
+            async with splitvirt.embed(tmp_path, lifetime="keep") as hv:
+                await asyncio.sleep(0.2)
+                assert alive(pids[0])
+        async with splitvirt.embed(tmp_path, lifetime="keep") as hv:
+            slow, quick = [await hv.domain_by_name(name) for name in ("slow", "quick")]
+            assert await slow.is_active()
+            await known(quick)
+            await quick.resume()
+            with pytest.raises(OperationInvalid):
+                await slow.resume()
+            os.kill(pids[0], signal.SIGCONT)
+            await known(slow)
+            await slow.resume()
+            assert (await slow.state()).state == c.VIR_DOMAIN_RUNNING
+        os.kill(pids[0], signal.SIGSTOP)
+        async with splitvirt.embed(tmp_path, lifetime="keep") as hv:
+            await (await hv.domain_by_name("slow")).destroy()
+            assert gone(pids[0])
+            await (await hv.domain_by_name("quick")).destroy()
+        assert not list((tmp_path / "run/libvirt/qemu").glob("*.status"))
+    finally:
+        for pid in pids:
+            if alive(pid):
+                os.kill(pid, signal.SIGKILL)
+
+
+async def known(vm: Any) -> None:
+    """Wait until a guest that runs has been taken over."""
+    async with asyncio.timeout(30):
+        while vm.guest is None or not vm.guest.vcpus:  # noqa: ASYNC110 (nobody tells)
+            await asyncio.sleep(0.02)
 
 
 async def test_a_recycled_pid_is_never_taken_for_the_guest(tmp_path: Path) -> None:
