@@ -87,3 +87,24 @@ def test_lists_show_what_the_caller_may_see(fine: Container) -> None:
 def test_a_user_who_may_not_even_look(fine: Container) -> None:
     refused = fine.run(*VIRSH, "list", "--all", user="dave")
     assert "no polkit agent" in refused.stderr
+
+
+def test_a_caller_s_own_rights_hold_at_a_sibling(fine: Container) -> None:
+    """The QEMU daemon, which is root, passes calls on to the network daemon for whoever made them."""
+    host = fine
+    host.write("/etc/libvirt/virtnetworkd.conf", 'access_drivers = [ "polkit" ]\n')
+    host.ok("systemctl", "restart", "virtnetworkd.service")
+    try:
+        assert "default" in host.ok(*VIRSH, "net-list", "--all", "--name", user="alice").split()
+        refused = host.run(*VIRSH, "net-list", "--all", user="bob")
+        assert "'connect.search-networks' is not allowed to client" in refused.stderr
+        assert "default" in host.ok(*VIRSH, "net-list", "--all", "--name", user="carol").split()
+        refused = host.run(*VIRSH, "net-start", "default", user="carol")
+        assert "'network.start' is not allowed to client" in refused.stderr
+        host.ok(*VIRSH, "net-start", "default", user="alice")
+        host.ok(*VIRSH, "net-destroy", "default", user="alice")
+        readonly = ("virsh", "-r", "-c", "qemu:///system")
+        refused = host.run(*readonly, "net-start", "default", user="alice")
+        assert "read only access prevents virNetworkCreate" in refused.stderr
+    finally:
+        host.shell("rm /etc/libvirt/virtnetworkd.conf; systemctl restart virtnetworkd")
