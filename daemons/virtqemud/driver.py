@@ -80,7 +80,7 @@ class QemuDriver(Starting, HostCalls, Listing):
         self.events = Hub()
         self.guests: Registry[QemuDomain] = Registry(self._load)
         self.launcher = Launcher(lifetime)
-        self.prober = prober or Prober()
+        self.prober = prober or Prober(whom=lambda: self.security.usual_user)
         self.boot_id = boot_id()
         self.own_uri = uri or f"qemu:///{layout.mode}"
         self.opened = False

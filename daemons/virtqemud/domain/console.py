@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from splitvirt.api import constants as c
 from splitvirt.api.errors import InternalError, OperationFailed, OperationInvalid, SystemError_, VirtError
@@ -27,6 +26,9 @@ from virtqemud.running.pump import Pump
 
 from .keycodes import to_qnum
 from .tools import Tools
+
+if TYPE_CHECKING:
+    from virtqemud.running.monitor import Monitor
 
 QEMU = c.VIR_FROM_QEMU
 
@@ -142,19 +144,13 @@ class Consoles(Tools):
                 raise OperationInvalid("no screens to take screenshot from", domain=QEMU)
             if screen >= sum(video.heads or 1 for video in videos):
                 raise OperationInvalid("no such screen ID", domain=QEMU)
-            target = self.places.folder / "screenshot.tmp"
-            target.touch(0o600)
-            arguments: dict[str, Any] = {"filename": str(target)}
+            arguments: dict[str, Any] = {}
             if screen:
                 arguments |= {"device": videos[min(screen, len(videos) - 1)].alias, "head": 0}
             png = (await self.driver.capabilities_of(self.live)).schema("screendump/format")
             if png:
                 arguments["format"] = "png"
-            try:
-                await guest.monitor.execute("screendump", arguments)
-                data = await asyncio.to_thread(target.read_bytes)
-            finally:
-                target.unlink(missing_ok=True)
+            data = await _picture(guest.monitor, arguments)
         self.driver.background(_send(stream, data))
         return "image/png" if png else "image/x-portable-pixmap"
 
@@ -167,6 +163,26 @@ class Consoles(Tools):
             if holdtime:
                 arguments["hold-time"] = holdtime
             await self.running().monitor.execute("send-key", arguments)
+
+
+async def _picture(monitor: Monitor, arguments: dict[str, Any]) -> bytes:
+    """What `screendump` writes, into memory that QEMU gets open: a path of its own choice could lead us anywhere."""
+    memory = os.memfd_create("screenshot")
+    try:
+        writable = os.open(f"/proc/self/fd/{memory}", os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            monitor.send_fd(writable)
+            lent = await monitor.execute("add-fd", {"opaque": "screenshot"})
+        finally:
+            os.close(writable)
+        try:
+            await monitor.execute("screendump", arguments | {"filename": f"/dev/fdset/{lent['fdset-id']}"})
+        finally:
+            with contextlib.suppress(VirtError):
+                await monitor.execute("remove-fd", {"fdset-id": lent["fdset-id"]})
+        return os.pread(memory, os.fstat(memory).st_size, 0)
+    finally:
+        os.close(memory)
 
 
 async def _send(stream: Stream, data: bytes) -> None:

@@ -5,7 +5,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from splitvirt.host.process import Launcher
+from splitvirt.host.process import Launcher, User
 
 DEADLINE = 3.0
 """Seconds for the firmware to reach the boot sector: some 0.1 on hardware, beyond 3 where KVM is emulated badly."""
@@ -20,8 +20,8 @@ def boot_sector() -> bytes:
     return code.ljust(510, b"\0") + b"\x55\xaa"
 
 
-async def try_kvm(emulator: str) -> str:
-    """Boot a disk of one sector under KVM: "" when it ran, else why KVM is of no use."""
+async def try_kvm(emulator: str, user: User | None = None) -> str:
+    """Boot a disk of one sector under KVM (as `user`): "" when it ran, else why KVM is of no use."""
     if not os.access("/dev/kvm", os.F_OK):
         return "/dev/kvm does not exist: no kvm module is loaded, or the host (itself a guest?) has no virtualization"
     if not os.access("/dev/kvm", os.R_OK | os.W_OK):
@@ -29,17 +29,20 @@ async def try_kvm(emulator: str) -> str:
     with tempfile.TemporaryDirectory(prefix="splitvirt-kvm-") as folder:
         disk = Path(folder) / "disk"
         disk.write_bytes(boot_sector().ljust(1 << 20, b"\0"))
-        return await _boot(emulator, disk, Path(folder) / "log")
+        if user is not None:
+            for path in (folder, disk):
+                os.chown(path, user.uid, user.gid)
+        return await _boot(emulator, disk, Path(folder) / "log", user)
 
 
-async def _boot(emulator: str, disk: Path, words: Path) -> str:
+async def _boot(emulator: str, disk: Path, words: Path, user: User | None) -> str:
     argv = [emulator, "-no-user-config", "-nodefaults", "-display", "none", "-machine", "pc", "-m", "16"]
     argv += ["-accel", "kvm", "-drive", f"file={disk},format=raw,if=ide,readonly=off"]
     argv += ["-device", f"isa-debug-exit,iobase={_PORT},iosize=1"]
     launcher = Launcher("app")
     with words.open("wb") as output:
         try:
-            process = await launcher.spawn(argv, output=output)
+            process = await launcher.spawn(argv, output=output, user=user)
         except OSError as error:
             return str(error)
         try:

@@ -9,7 +9,7 @@ import logging
 import os
 import re
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from errno import EACCES, EISDIR
 from pathlib import Path
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from splitvirt.api.constants import VIR_FROM_QEMU
 from splitvirt.api.errors import InternalError, SystemError_, VirtError
 from splitvirt.host.paths import make_private, user_cache
-from splitvirt.host.process import Launcher
+from splitvirt.host.process import Launcher, User
 from splitvirt.store.files import write_volatile
 
 from .capabilities import DEVICES, OBJECTS, Capabilities, schema_paths
@@ -39,7 +39,9 @@ DEADLINE = 30.0
 class Prober:
     """Capabilities by emulator path. One probe at a time per emulator; later askers share its answer."""
 
-    def __init__(self, cache: Path | None = None) -> None:
+    def __init__(self, cache: Path | None = None, *, whom: Callable[[], User | None] = lambda: None) -> None:
+        self._whom = whom
+        """As whom emulators are asked; None: as this process. They may be anybody's programs."""
         self._cache = (cache or user_cache()) / "capabilities"
         self._known: dict[tuple[str, bool], tuple[str, Capabilities]] = {}
         self._locks: dict[str, asyncio.Lock] = {}
@@ -64,7 +66,7 @@ class Prober:
     async def _make(self, emulator: str, key: str, kvm: bool) -> Capabilities:
         facts = self._load(key)
         if facts is None:
-            facts = await ask(emulator, "tcg")
+            facts = await ask(emulator, "tcg", self._whom())
             self._save(key, facts)
         if not kvm:
             return Capabilities(facts)
@@ -79,14 +81,15 @@ class Prober:
     async def _kvm(self, emulator: str, key: str) -> dict[str, Any]:
         from .kvm import try_kvm
 
-        kvm_key = f"kvm-{_kvm_key(key)}"
+        user = self._whom()
+        kvm_key = f"kvm-{_kvm_key(key, user)}"
         verdict = self._load(kvm_key)
         if verdict is None:
-            why = await try_kvm(emulator)
+            why = await try_kvm(emulator, user)
             verdict = {"works": not why, "why": why, "cpus": {}, "expansions": {}}
             if os.access("/dev/kvm", os.R_OK | os.W_OK):  # where guests do not run it may still say what CPU they see
                 with suppress(InternalError):
-                    facts = await ask(emulator, "kvm")
+                    facts = await ask(emulator, "kvm", user)
                     verdict |= {"cpus": facts["cpus"], "expansions": facts["expansions"]}
             self._save(kvm_key, verdict)
         return verdict
@@ -122,15 +125,16 @@ def binary_key(emulator: str) -> str:
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:32]
 
 
-def _kvm_key(key: str) -> str:
+def _kvm_key(key: str, user: User | None) -> str:
     # What the kernel and its modules can do may differ after a reboot.
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     may = os.access("/dev/kvm", os.R_OK | os.W_OK)
-    return hashlib.sha256(f"{key} {boot} {may}".encode()).hexdigest()[:32]
+    whose = "" if user is None else f" {user}"
+    return hashlib.sha256(f"{key} {boot} {may}{whose}".encode()).hexdigest()[:32]
 
 
-async def ask(emulator: str, accelerator: str) -> dict[str, Any]:
-    """Start `emulator` without a machine, ask it everything over QMP, and end it."""
+async def ask(emulator: str, accelerator: str, user: User | None = None) -> dict[str, Any]:
+    """Start `emulator` without a machine (as `user`), ask it everything over QMP, and end it."""
     from virtqemud.running.monitor import Monitor
 
     launcher = Launcher("app")
@@ -143,7 +147,7 @@ async def ask(emulator: str, accelerator: str) -> dict[str, Any]:
     monitor = Monitor(lambda *_: None)
     try:
         async with asyncio.timeout(DEADLINE):
-            process = await launcher.spawn(argv, fds=[theirs.fileno()], output=write)
+            process = await launcher.spawn(argv, fds=[theirs.fileno()], output=write, user=user)
             theirs.close()
             await monitor.connect(ours, timeout=DEADLINE)
             return {"emulator": emulator, **await _questions(monitor, accelerator)}

@@ -134,6 +134,11 @@ class Security:
             return self.usual if (uid, gid) == self.usual[:2] else process.identity(uid, gid)
         return self.usual
 
+    @property
+    def usual_user(self) -> User | None:
+        """As whom the launcher is to start what serves no guest yet; None: as this process."""
+        return None if self.usual is None else User(*self.usual, bare=self.bare)
+
     def user(self, live: DomainXML) -> User | None:
         """As whom the launcher is to start a guest; None: as this process."""
         who = self.identity(live)

@@ -391,3 +391,43 @@ def test_a_user_that_is_not_there_is_told_with_its_line(folder: Path) -> None:
     argv = [sys.executable, "-m", "virtqemud", "--root", str(folder / "root"), "--check-config"]
     done = run(argv)
     assert (done.returncode, done.stdout) == (6, f"{config}:2: user: 'no-such-user': there is no such user\n")
+
+
+async def test_a_screen_is_seen_whatever_its_qemu_puts_in_the_way(hv: QemuDriver, folder: Path) -> None:
+    devices = "<graphics type='vnc'><listen type='socket'/></graphics><video><model type='vga'/></video>"
+    guest = await hv.create(tiny("screen", devices=devices), PAUSED)
+    (guest.places.folder / "screenshot.tmp").symlink_to("/etc/shadow")
+    seen: list[bytes] = []
+
+    class Taken:
+        def __init__(self) -> None:
+            self.done = asyncio.Event()
+
+        async def write(self, data: bytes) -> None:
+            seen.append(data)
+
+        async def finish(self) -> None:
+            self.done.set()
+
+    stream: Any = Taken()
+    kind = await guest.screenshot(0, 0, stream)
+    async with asyncio.timeout(20):
+        await stream.done.wait()
+    assert (kind, b"".join(seen)[:4]) in (("image/png", b"\x89PNG"), ("image/x-portable-pixmap", b"P6\n7"))
+
+
+async def test_an_emulator_is_asked_as_that_user(folder: Path) -> None:
+    told = folder / "told"
+    told.mkdir(0o1777)
+    told.chmod(0o1777)
+    emulator = folder / "emulator"
+    emulator.write_text(f'#!/bin/sh\nid -u > {told}/uid\nexec /usr/bin/qemu-system-x86_64 "$@"\n')
+    emulator.chmod(0o755)
+    hv = driver(folder)
+    await hv.open()
+    try:
+        guest = await hv.define(tiny("asked", devices=f"<emulator>{emulator}</emulator>"))
+        assert (told / "uid").read_text() == f"{UID}\n"
+        await guest.undefine()
+    finally:
+        await hv.close()

@@ -45,9 +45,9 @@ async def test_it_is_asked_once_and_again_when_it_changes(tmp_path: Path, monkey
     asked: list[str] = []
     real = probe.ask
 
-    async def counted(emulator: str, accelerator: str) -> dict[str, Any]:
+    async def counted(emulator: str, accelerator: str, user: Any = None) -> dict[str, Any]:
         asked.append(emulator)
-        return await real(emulator, accelerator)
+        return await real(emulator, accelerator, user)
 
     monkeypatch.setattr(probe, "ask", counted)
     copy = tmp_path / "qemu"
