@@ -97,8 +97,13 @@ def _file(error: OSError) -> str:
     return os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else ""
 
 
-def _user() -> str:
+def name_of(uid: int) -> str:
+    """A user's name, or number where that has none."""
     try:
-        return pwd.getpwuid(os.geteuid()).pw_name
+        return pwd.getpwuid(uid).pw_name
     except KeyError:
-        return str(os.geteuid())
+        return str(uid)
+
+
+def _user() -> str:
+    return name_of(os.geteuid())

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from splitvirt.api import constants as c
 from splitvirt.api.dispatch import current_caller
-from splitvirt.api.errors import OperationInvalid, SystemError_
+from splitvirt.api.errors import InternalError, OperationInvalid, SystemError_
 from splitvirt.host.refusal import telling
 from virtqemud.flags import START_FLAGS, only
 from virtqemud.running.boot import before_boot
@@ -89,10 +89,19 @@ class Lifecycle(Ending):
             guest.helpers = order.helpers
             self.process = guest.process
             self.record()
-        await guest.greet()
+        try:
+            await guest.greet()
+        except InternalError as error:
+            raise self._explained(error, live) from None
         guest.process.on_end(self.noticed)
         while self.hand_over:
             await self.hand_over.pop()(guest.process.pid)
+
+    def _explained(self, error: InternalError, live: DomainXML) -> InternalError:
+        from virtqemud.running.named import barrier
+
+        why = barrier(live, self.driver.security.identity(live)) if "Permission denied" in error.message else ""
+        return InternalError(f"{error.message.partition(': ')[2]} ({why})", domain=QEMU) if why else error
 
     async def _boot(self, live: DomainXML, flags: int) -> None:
         guest = self.running()

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import logging
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from splitvirt.api import constants as c
 from splitvirt.api.domain import Domain
 from splitvirt.api.errors import SystemError_
-from splitvirt.host.refusal import explained, reach, refused
+from splitvirt.host.refusal import explained, name_of, reach, refused
 from splitvirt.xml.devices.source import BlockSource, FileSource
 
 if TYPE_CHECKING:
     from splitvirt.xml.devices.disk import Disk
     from splitvirt.xml.domain import Domain as DomainXML
     from virtqemud.domain.domain import QemuDomain
+    from virtqemud.security.process import Identity
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +39,33 @@ def look(guest: QemuDomain, live: DomainXML) -> None:
         if not (disk.source and disk.source.startup_policy == "optional" and isinstance(error, FileNotFoundError)):
             raise _told(disk, error)
         _do_without(guest, live, disk)
+
+
+def barrier(live: DomainXML, who: Identity | None) -> str:
+    """Which folder keeps a guest's user from what the guest names, and what opens it; "" where none is seen to.
+
+    For the error of a QEMU that may not open a file: it says which file, not why.
+    """
+    if who is None:
+        return ""
+    boot = live.os
+    named = [boot.kernel, boot.initrd, boot.dtb, boot.loader.path if boot.loader else None] if boot else []
+    for path in filter(None, (*named, *map(path_of, live.devices.disks))):
+        for folder in reversed(Path(os.path.realpath(path)).parents):
+            if not _may_enter(folder, who):
+                return f"user {name_of(who.uid)} may not enter {folder}: setfacl -m u:{name_of(who.uid)}:x {folder}"
+    return ""
+
+
+def _may_enter(folder: Path, who: Identity) -> bool:
+    try:
+        if "system.posix_acl_access" in os.listxattr(folder):
+            return True  # whatever its list says
+        mode = folder.stat()
+    except OSError:
+        return True
+    shift = 6 if mode.st_uid == who.uid else 3 if mode.st_gid in (who.gid, *who.groups) else 0
+    return who.uid == 0 or bool(mode.st_mode >> shift & 1)
 
 
 def _readable(path: str | None) -> None:

@@ -15,6 +15,8 @@ import splitvirt
 from splitvirt.api import constants as c
 from splitvirt.api.domain import Domain
 from splitvirt.api.errors import ConfigUnsupported, SystemError_, VirtError
+from splitvirt.host.paths import Layout
+from virtqemud.driver import QemuDriver
 
 pytestmark = needs_qemu
 NOBODY = 65534
@@ -104,6 +106,34 @@ async def test_a_network_that_nobody_serves_is_named(hv: Any, tmp_path: Path, mo
     assert "No such file or directory; it takes a message bus and virtnetworkd" in str(told.value)
 
 
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """A folder of an ordinary user's, that this user can reach."""
+    with tempfile.TemporaryDirectory(prefix="sv-home-") as made:
+        os.chown(made, NOBODY, NOBODY)
+        yield Path(made)
+
+
+@as_nobody
+async def test_a_folder_closed_to_the_guests_user_is_named(home: Path) -> None:
+    closed = home / "closed"
+    closed.mkdir()
+    (closed / "image").write_bytes(bytes(1 << 20))
+    home.chmod(0o755)
+    driver = QemuDriver(Layout.under(home / "root", "system"), {"user": "nobody", "group": "nogroup"})
+    await driver.open()
+    try:
+        vm = await driver.create(tiny(devices=disk(closed / "image")), PAUSED)
+        await vm.destroy()
+        closed.chmod(0o700)
+        with pytest.raises(VirtError) as told:
+            await driver.create(tiny(devices=disk(closed / "image")), PAUSED)
+    finally:
+        await driver.close()
+    assert str(told.value).startswith("internal error: process exited while connecting to monitor: ")
+    assert str(told.value).endswith(f"(user nobody may not enter {closed}: setfacl -m u:nobody:x {closed})")
+
+
 CALLS = """
 import asyncio, splitvirt, sys
 from splitvirt.api.errors import VirtError
@@ -131,14 +161,6 @@ def tell(root: Path, xml: str, *breaking: str, user: int | None = NOBODY) -> str
     done = subprocess.run(argv, capture_output=True, text=True, env=env, user=user, timeout=60, check=False, cwd="/")
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
-
-
-@pytest.fixture
-def home() -> Iterator[Path]:
-    """A folder of an ordinary user's, that this user can reach."""
-    with tempfile.TemporaryDirectory(prefix="sv-home-") as made:
-        os.chown(made, NOBODY, NOBODY)
-        yield Path(made)
 
 
 @as_nobody
