@@ -145,6 +145,8 @@ def check_pci(controller: PciController, domain: Domain) -> None:
             f"PCI controller at index {controller.index} (0x{controller.index:02x}) has bus='0x{above:02x}', "
             "but index must be larger than bus"
         )
+    if controller.model in ("pci-root", "pcie-root") and address is not None:
+        raise ConfigUnsupported("pci-root and pcie-root controllers should not have an address")
     if controller.target_index is not None and bool(controller.index) != bool(controller.target_index):
         raise ConfigUnsupported("Only the PCI controller with index 0 can have target index 0, and vice versa")
     for name, (shown, low, high) in RANGES.items():

@@ -69,9 +69,12 @@ def ensure(domain: Domain, type_: str, index: int, **values: Any) -> None:
 def as_read(domain: Domain, caps: Capabilities) -> None:
     """Where companions' ports start, the order of the controllers, and what goes with host devices.
 
-    Raises XMLDetail for USB controllers beside one that switches USB off.
+    Raises XMLDetail for USB controllers beside one that switches USB off, and for companions of nobody.
     """
     usb = [c for c in domain.devices.controllers if isinstance(c, UsbController)]
+    masters = {c.index for c in usb if c.master is None}
+    if any(c.master is not None and c.index not in masters for c in usb):
+        raise XMLDetail("No master USB controller specified")
     for controller in usb:
         if controller.master is None and controller.model in STARTPORT:
             controller.master = STARTPORT[controller.model]

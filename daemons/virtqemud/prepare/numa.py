@@ -1,7 +1,5 @@
 """The guest's NUMA nodes, and which of the host's nodes its memory lives on."""
 
-from itertools import combinations
-
 from splitvirt.api.errors import ConfigUnsupported, InternalError, XMLError
 from splitvirt.xml.cpu import Cell, Distance, Distances, MemoryCache, Numa
 from splitvirt.xml.domain import Domain
@@ -35,6 +33,9 @@ def cells(numa: Numa) -> None:
         if cell.id in seen:
             raise XMLError(f"Duplicate NUMA cell info for cell id '{cell.id}'")
         seen.add(cell.id)
+        for other in numa.cells[:i]:
+            if cell.cpus and other.cpus and cell.cpus & other.cpus:
+                raise ConfigUnsupported(f"NUMA cells {cell.id} and {other.id} have overlapping vCPU ids")
         for cache in cell.caches:
             check_cache(cache, cell.id)
         cell.caches.sort(key=lambda c: c.level or 0)
@@ -53,9 +54,6 @@ def check_cache(cache: MemoryCache, cell: int) -> None:
 
 def cpus(numa: Numa, total: int) -> None:
     """vCPUs in no cell go to the first. Raises InternalError for cells with more than there are."""
-    for a, b in combinations(numa.cells, 2):
-        if a.cpus and b.cpus and a.cpus & b.cpus:
-            raise ConfigUnsupported(f"NUMA cells {b.id} and {a.id} have overlapping vCPU ids")
     given: frozenset[int] = frozenset().union(*(cell.cpus or () for cell in numa.cells))
     if len(given) > total:
         raise InternalError("Number of CPUs in <numa> exceeds the <vcpu> count")

@@ -245,7 +245,7 @@ def audio(domain: Domain) -> None:
         if backend.id in seen:
             raise XMLError(f"audio ID {backend.id} is used multiple times")
         seen.add(backend.id)
-    for wanted in [s.audio_id for s in devices.sounds] + [g.audio_id for g in devices.graphics]:
+    for wanted in [s.audio_id for s in devices.sounds] + [g.audio_id for g in devices.graphics if g.type == "vnc"]:
         if wanted and wanted not in seen:
             raise XMLError(f"no audio device with ID {wanted}")
 

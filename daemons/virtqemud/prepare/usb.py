@@ -50,7 +50,8 @@ def assign_usb(domain: Domain) -> None:
         return
     hubs, others = list(domain.devices.hubs), list(usb_devices(domain))
     for device in (*hubs, *others):
-        if device.address is not None and not isinstance(device.address, UsbAddress):
+        elsewhere = device.address is not None and not isinstance(device.address, UsbAddress)
+        if elsewhere and not isinstance(device, Hub):
             raise XMLError("Invalid address for a USB device")
         if _given(device):
             _reserve(buses, device)

@@ -9,6 +9,7 @@ from splitvirt.xml.devices.encryption import UUID
 from splitvirt.xml.devices.source import Auth, Host, HostAddress, StartupPolicy
 from splitvirt.xml.devices.virtio import VirtioModel
 from splitvirt.xml.element import (
+    AnyBase,
     Hex4,
     Node,
     OnlyYes,
@@ -102,8 +103,8 @@ class ScsiHostdev(Hostdev, tag="hostdev", when=("type", "scsi")):
     auth: Auth | None = child("source/auth", order=-1)
     initiator: str | None = attr("source/initiator/iqn/@name", order=-1)
     adapter: str | None = attr("source/adapter/@name", order=-1)
-    bus: Unsigned | None = attr("source/address/@bus", order=-1)
-    target: Unsigned | None = attr("source/address/@target", order=-1)
+    bus: AnyBase | None = attr("source/address/@bus", order=-1)
+    target: AnyBase | None = attr("source/address/@target", order=-1)
     unit: Unsigned64 | None = attr("source/address/@unit", order=-1)
 
     def check(self, node: Node) -> None:
