@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Any, Literal, NamedTuple
 
 from splitvirt.host.pidfd import Held, start_time
@@ -30,6 +31,8 @@ class User(NamedTuple):
     groups: tuple[int, ...]
     """Supplementary ones."""
     bare: bool = True
+    locked: int = 0
+    """Bytes of memory that it may lock; 0: as many as we may; -1: any number."""
 
 
 class Launcher:
@@ -71,17 +74,18 @@ class Launcher:
         whom = as_user(user)
 
         def fork() -> Held:
-            child = subprocess.Popen(
-                command,
-                env=None if env is None else dict(env),
-                pass_fds=tuple(fds),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                cwd=cwd,
-                start_new_session=True,
-                **whom,
-            )
+            with _may_lock(user.locked if user else 0):
+                child = subprocess.Popen(
+                    command,
+                    env=None if env is None else dict(env),
+                    pass_fds=tuple(fds),
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    cwd=cwd,
+                    start_new_session=True,
+                    **whom,
+                )
             child.returncode = 0  # it is watched and reaped by its pidfd: Popen is to do neither, nor to warn
             held = Held.open(child.pid)
             if held is None:
@@ -137,6 +141,26 @@ class Launcher:
                 raise FileNotFoundError(2, "setpriv (util-linux) is needed to tie guests to this application")
             self._prefix = [setpriv, "--pdeathsig", "KILL", "/bin/sh", "-c", _CHECK]
         return [*self._prefix, str(os.getpid())]
+
+
+@contextlib.contextmanager
+def _may_lock(size: int) -> Iterator[None]:
+    """Have what is started inside inherit a limit of locked memory, as far as we may raise it. Ours stays as it is."""
+    if not size:
+        yield
+        return
+    import resource
+
+    old = resource.getrlimit(resource.RLIMIT_MEMLOCK)
+    # The hard limit is never lowered: who may not raise it could not take that back.
+    enough = old[1] == resource.RLIM_INFINITY or 0 <= size <= old[1]
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_MEMLOCK, (size, old[1] if enough else size))
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_MEMLOCK, old)
 
 
 def as_user(user: User | None) -> dict[str, Any]:

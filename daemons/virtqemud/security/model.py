@@ -15,6 +15,7 @@ from splitvirt.host.process import User
 from splitvirt.host.users import known_group, known_user
 
 from . import process
+from .locked import locked_memory
 from .process import Identity
 
 if TYPE_CHECKING:
@@ -142,7 +143,9 @@ class Security:
     def user(self, live: DomainXML) -> User | None:
         """As whom the launcher is to start a guest; None: as this process."""
         who = self.identity(live)
-        return None if who is None or os.geteuid() != 0 else User(*who, bare=self.bare)
+        if who is None or os.geteuid() != 0:
+            return None
+        return User(*who, bare=self.bare, locked=locked_memory(live))
 
     def relabels(self, live: DomainXML) -> bool:
         """Whether the guest's files are given to its user."""
@@ -219,6 +222,8 @@ class Security:
         from .labels import of_device, unique
 
         before = {given.path for given in guest.given}
+        devices = list(devices)
+        self._let_lock(guest, live, devices)
         self.give(guest, live, unique(file for device in devices for file in of_device(device)))
         try:
             yield
@@ -226,6 +231,15 @@ class Security:
             self.give_back(guest, {given.path for given in guest.given} - before)
             guest.record()
             raise
+
+    def _let_lock(self, guest: DomainBase, live: DomainXML, devices: list[Element]) -> None:
+        """Let a running QEMU lock the memory that devices which are to come ask for."""
+        size = locked_memory(live, devices)
+        if guest.process is not None and size != locked_memory(live):
+            import resource
+
+            with contextlib.suppress(OSError):
+                resource.prlimit(guest.process.pid, resource.RLIMIT_MEMLOCK, (size, size))
 
     def gone(self, guest: DomainBase, live: DomainXML, device: Element) -> None:
         """Take back the files of a device that a running guest has no more, but for those that others of its have."""

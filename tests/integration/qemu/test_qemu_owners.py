@@ -31,6 +31,7 @@ from support.qemu import PAUSED, alive, gone, needs_qemu, qemus, tiny
 import splitvirt
 from splitvirt.api.errors import InternalError, InvalidArg, OperationInvalid, SystemError_
 from splitvirt.host.paths import Layout
+from splitvirt.host.process import Launcher, User
 from virtqemud.driver import QemuDriver
 
 pytestmark = [needs_qemu, needs_root]
@@ -300,6 +301,7 @@ DIES = """
 import asyncio, os, sys
 from pathlib import Path
 from splitvirt.host.paths import Layout
+from splitvirt.host.process import Launcher, User
 from virtqemud.driver import QemuDriver
 from virtqemud.security import dac
 root, xml, step, user = sys.argv[1:]
@@ -431,3 +433,25 @@ async def test_an_emulator_is_asked_as_that_user(folder: Path) -> None:
         await guest.undefine()
     finally:
         await hv.close()
+
+
+@pytest.mark.skipif(not int(status(os.getpid())["CapEff"], 16) & 1 << 24, reason="needs CAP_SYS_RESOURCE")
+async def test_memory_that_is_to_be_locked(hv: QemuDriver) -> None:
+    guest = await hv.create(tiny("locked", extra="<memoryBacking><locked/></memoryBacking>"), PAUSED)
+    assert guest.process
+    assert int(status(guest.process.pid)["VmLck"].split()[0]) >= 32 << 10
+
+
+async def test_the_limit_of_locked_memory() -> None:
+    def limit(pid: int) -> list[str]:
+        lines = Path(f"/proc/{pid}/limits").read_text().splitlines()
+        return next(line for line in lines if line.startswith("Max locked memory")).split()[3:5]
+
+    before, launcher = limit(os.getpid()), Launcher("keep")
+    held = await launcher.spawn(["sleep", "60"], user=User(UID, GID, (GID,), locked=4 << 20))
+    try:
+        assert (limit(held.pid), limit(os.getpid())) == ([str(4 << 20), before[1]], before)
+    finally:
+        await held.stop(0)
+        held.close()
+        launcher.close()

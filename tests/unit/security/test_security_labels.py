@@ -8,6 +8,7 @@ import pytest
 from splitvirt.api.errors import ConfigUnsupported, InvalidArg
 from splitvirt.xml.domain import Domain
 from virtqemud.security.labels import File, files_of, unique
+from virtqemud.security.locked import locked_memory
 from virtqemud.security.model import Security
 from virtqemud.security.process import Identity
 
@@ -88,6 +89,20 @@ def test_vfio_groups(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("os.readlink", lambda path: f"/groups/{groups[path.removesuffix('/iommu_group')]}")
     found = files_of(Domain.from_xml(f"<domain type='qemu'><name>v</name><devices>{devices}</devices></domain>"))
     assert found == [File("/dev/vfio/5", may_lack=True), File("/dev/vfio/9", may_lack=True)]
+
+
+def test_memory_that_may_be_locked() -> None:
+    def limit(inside: str) -> int:
+        return locked_memory(
+            Domain.from_xml(f"<domain type='qemu'><name>m</name><memory>1024</memory>{inside}</domain>")
+        )
+
+    locked = "<memoryBacking><locked/></memoryBacking>"
+    card = "<hostdev mode='subsystem' type='pci'><source><address bus='1' slot='0' function='0'/></source></hostdev>"
+    assert limit("") == 0
+    assert limit(locked) == -1
+    assert limit(f"<memtune><hard_limit>4096</hard_limit></memtune>{locked}") == 4096 << 10
+    assert limit(f"<devices>{card}</devices>") == (1024 << 10) + (1 << 30)
 
 
 def _labelled(security: Security, label: str) -> tuple[str, Any, bool]:
