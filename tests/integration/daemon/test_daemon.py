@@ -166,10 +166,14 @@ def test_metrics_are_what_a_real_parser_reads(running: Running) -> None:
 def test_a_reload_takes_in_what_it_can_and_says_what_it_cannot(running: Running) -> None:
     conf = running.root / "etc/libvirt/virtqemud.conf"
     conf.write_text('max_clients = 11\nunix_sock_ro_perms = "0700"\nwhat = 1\n')
+    with conf.open("a") as more:
+        more.write("max_user_anonymous_clients = 4\n")
     running.process.send_signal(signal.SIGHUP)
     wait(lambda: "configuration reloaded" in running.log.read_text())
     assert "unix_sock_ro_perms has changed, which only a restart takes in" in running.log.read_text()
-    assert "nclients_max        : 11" in running.admin("srv-clients-info", "virtqemud")
+    shown = dict(line.replace(" ", "").split(":") for line in running.admin("srv-clients-info", "virtqemud").split("\n")
+                 if line.strip())  # fmt: skip
+    assert (shown["nclients_max"], shown["nclients_user_max"], shown["nclients_unauth_user_max"]) == ("11", "3", "4")
     conf.write_text("max_clients = 0\n")
     running.process.send_signal(signal.SIGHUP)
     wait(lambda: "configuration not reloaded" in running.log.read_text())
