@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from virtqemud.running.monitor import Monitor
 
 QEMU = c.VIR_FROM_QEMU
+PTYS = range(136, 144)
+"""Major numbers of the terminals in /dev/pts (the kernel's admin-guide/devices)."""
 
 
 class Consoles(Tools):
@@ -87,7 +91,8 @@ class Consoles(Tools):
             busy.close(OperationFailed("another session took the console over", domain=QEMU))
         try:
             if device.type == "pty":
-                fd = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
+                who = self.driver.security.identity(self.live) if self.live is not None else None
+                fd = _terminal(path, None if who is None else who.uid)
             else:
                 fd = unix.connect(Path(path), follow=False).detach()
         except OSError as error:
@@ -163,6 +168,22 @@ class Consoles(Tools):
             if holdtime:
                 arguments["hold-time"] = holdtime
             await self.running().monitor.execute("send-key", arguments)
+
+
+def _terminal(path: str, owner: int | None) -> int:
+    """A guest's pseudo-terminal, open. QEMU itself told where it is: PermissionError for anything else.
+
+    `owner` is the guest's user, where it has one of its own.
+    """
+    found = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        about = os.fstat(found)
+        terminal = stat.S_ISCHR(about.st_mode) and os.major(about.st_rdev) in PTYS
+        if not terminal or owner not in (None, about.st_uid):
+            raise PermissionError(errno.EPERM, "it is no terminal of the guest's", path)
+        return os.open(f"/proc/self/fd/{found}", os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
+    finally:
+        os.close(found)
 
 
 async def _picture(monitor: Monitor, arguments: dict[str, Any]) -> bytes:

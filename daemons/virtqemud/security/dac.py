@@ -70,6 +70,8 @@ class Ownership:
         if held:
             return fd, held[0]._replace(path=path, to_uid=to[0], to_gid=to[1])
         owner = (about.st_uid, about.st_gid) if self.remember else (0, 0)
+        if self.remember and owner == to:  # perhaps it never came back, because the host went down
+            owner = self._stale(f"/proc/self/fd/{fd}") or owner
         return fd, Given(path, real, *owner, *to)
 
     def give(self, fd: int, given: Given) -> None:
@@ -78,7 +80,7 @@ class Ownership:
         same = (about.st_uid, about.st_gid) == given[4:]
         if self._others(given) and not same:
             raise _in_use(given.path)
-        if self.remember and self._note(fd, about) > 1 and not same:
+        if self.remember and self._note(fd, given) > 1 and not same:
             self._unnote(fd)
             raise _in_use(given.path)
         self._held.setdefault(given.real, []).append(given)
@@ -120,13 +122,13 @@ class Ownership:
         held = self._held.get(given.real, [])
         return len(held) - (1 if given in held else 0)
 
-    def _note(self, fd: int, about: os.stat_result) -> int:
+    def _note(self, fd: int, given: Given) -> int:
         """Note one more guest at a file; how many there are now, 0 where nothing can be noted."""
         place = f"/proc/self/fd/{fd}"
         count = self._count(place)
         try:
             if not count:
-                os.setxattr(place, OWNER, f"+{about.st_uid}:+{about.st_gid}".encode())
+                os.setxattr(place, OWNER, f"+{given.uid}:+{given.gid}".encode())
                 os.setxattr(place, STAMP, str(self._boot).encode())
             os.setxattr(place, COUNT, str(count + 1).encode())  # last: it is what makes the others mean something
         except OSError as error:
@@ -147,12 +149,17 @@ class Ownership:
             with contextlib.suppress(OSError):
                 os.setxattr(place, COUNT, str(count - 1).encode())
             return count - 1, None
-        owner = None
-        with contextlib.suppress(OSError, ValueError):
-            uid, _, gid = os.getxattr(place, OWNER).decode().partition(":")
-            owner = (int(uid), int(gid)) if count else None
+        owner = _noted(place) if count else None
         _clear(place)
         return 0, owner
+
+    def _stale(self, place: str) -> tuple[int, int] | None:
+        """Who had a file before an earlier boot's guest, by a note that nobody took away."""
+        try:
+            old = abs(int(os.getxattr(place, STAMP)) - self._boot) > CLOCK_ERROR
+        except (OSError, ValueError):
+            return None
+        return _noted(place) if old else None
 
     def _count(self, place: str) -> int:
         """How many guests have a file by the note at it. What an earlier boot left there is cleared away."""
@@ -167,6 +174,14 @@ class Ownership:
         if not fresh:
             _clear(place)
         return count if fresh else 0
+
+
+def _noted(place: str) -> tuple[int, int] | None:
+    try:
+        uid, _, gid = os.getxattr(place, OWNER).decode().partition(":")
+        return int(uid), int(gid)
+    except (OSError, ValueError):
+        return None
 
 
 def _clear(place: str) -> None:

@@ -418,6 +418,23 @@ async def test_a_screen_is_seen_whatever_its_qemu_puts_in_the_way(hv: QemuDriver
     assert (kind, b"".join(seen)[:4]) in (("image/png", b"\x89PNG"), ("image/x-portable-pixmap", b"P6\n7"))
 
 
+async def test_a_console_leads_to_the_guests_own_terminal_alone(hv: QemuDriver, folder: Path) -> None:
+    guest = await hv.create(tiny("console", devices="<serial type='pty'/>"), PAUSED)
+    assert guest.live
+    ports = [*guest.live.devices.serials, *guest.live.devices.consoles]
+    stream: Any = None
+    ours, theirs = os.openpty()
+    try:
+        for path in (str(file(folder / "file")), os.ttyname(theirs), "/dev/null"):
+            for port in ports:
+                port.source.path = path
+            with pytest.raises(SystemError_, match=f"Failed to open {path}: it is no terminal of the guest's"):
+                await guest.open_console(None, 0, stream)
+    finally:
+        os.close(ours)
+        os.close(theirs)
+
+
 async def test_an_emulator_is_asked_as_that_user(folder: Path) -> None:
     told = folder / "told"
     told.mkdir(0o1777)

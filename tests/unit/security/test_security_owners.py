@@ -78,6 +78,19 @@ def test_notes_of_an_earlier_boot_mean_nothing(folder: Path) -> None:
     assert who(disk) == HERS
 
 
+@needs_notes
+def test_what_never_came_back_before_the_host_went_down_comes_back_now(folder: Path) -> None:
+    disk = file(folder / "disk")
+    os.chown(disk, UID, GID)
+    for name, value in (("dac", f"+{ALICE}:+{ALICE}".encode()), ("ref_dac", b"1"), ("timestamp_dac", b"12345")):
+        os.setxattr(disk, NOTE + name, value)
+    ownership = Ownership(remember=True)
+    given = _give(ownership, disk)
+    assert (who(disk), notes(disk)) == (MINE, {"dac": f"+{ALICE}:+{ALICE}", "ref_dac": "1"})
+    ownership.take_back(given)
+    assert (who(disk), notes(disk)) == (HERS, {})
+
+
 @needs_root
 def test_without_remembering_it_goes_to_root(folder: Path) -> None:
     disk, ownership = file(folder / "disk"), Ownership(remember=False)
