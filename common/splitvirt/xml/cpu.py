@@ -168,11 +168,10 @@ class Cpu(Element, tag="cpu"):
             raise ConfigUnsupported("Attribute migratable is only allowed for 'host-passthrough' / 'maximum' CPU mode")
         if sum(inner.tag == "cache" for inner in node.children) > 1:
             raise XMLError("at most one CPU cache element may be specified")
-        if self.mode in (None, "custom") and self.model is None:
-            if self.vendor is not None:
-                raise XMLError("CPU vendor specified without CPU model")
-            if self.features:
-                raise XMLError("Non-empty feature list specified without CPU model")
+        if self.vendor is not None and self.model is None:
+            raise XMLError("CPU vendor specified without CPU model")
+        if self.features and self.model is None and self.mode in (None, "custom"):
+            raise XMLError("Non-empty feature list specified without CPU model")
         seen: set[str] = set()
         for feature in self.features:
             if feature.name in seen:

@@ -118,8 +118,9 @@ class Chardev(Element):
             case "udp":
                 far = self.end("connect")
                 missing = "" if far and far.service else "service"
-            case "nmdm":
-                missing = "" if source.master and source.slave else "master" if not source.master else "slave"
+            case "nmdm" if self.sources:
+                if not (source.master and source.slave):
+                    raise InternalError("Should define both master and slave path attributes for nmdm device")
             case "spiceport" | "dbus" if not source.channel:
                 raise ConfigUnsupported("Missing source channel attribute for char device")
         if missing:
