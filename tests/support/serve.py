@@ -8,12 +8,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 TESTS = Path(__file__).parent.parent
 
 
 async def serve(path: str) -> None:
-    """Serve at `path`; says "ready" on its output."""
+    """Serve at `path`; says "ready" on its output. `PATH.waiting` is there once a call waits."""
     from splitvirt.access.rules import Access
     from splitvirt.api.hypervisor import Hypervisor
     from splitvirt.rpc.server import Server
@@ -26,10 +27,17 @@ async def serve(path: str) -> None:
     gc.collect()
     gc.freeze()
     print("ready", flush=True)
+    held = asyncio.create_task(_tell_of_waiting(driver, Path(f"{path}.waiting")))
     over = asyncio.Event()
     asyncio.get_running_loop().add_reader(0, over.set)
     await over.wait()
+    held.cancel()
     await server.close(drain=0.1)
+
+
+async def _tell_of_waiting(driver: Any, mark: Path) -> None:
+    await driver.waiting.wait()
+    mark.touch()
 
 
 @contextmanager

@@ -27,7 +27,7 @@ async def test_a_killed_server_fails_everything_that_waits(tmp_path: Path) -> No
         root.events.subscribe(lambda *told: None, Domain.lifecycle)
         await root.events.ready()
         calls = [asyncio.ensure_future(domain.monitor_command("wait")) for _ in range(5)]
-        await asyncio.sleep(0.1)
+        await until((tmp_path / "sock.waiting").exists, 20)
         os.kill(pid, signal.SIGKILL)
         done, _ = await asyncio.wait(calls, timeout=5)
         assert len(done) == 5
@@ -48,7 +48,7 @@ async def test_virsh_hears_of_a_killed_server(tmp_path: Path) -> None:
             "qemu-monitor-command", "one", "--hmp", "wait",
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         )  # fmt: skip
-        await asyncio.sleep(0.5)
+        await until((tmp_path / "sock.waiting").exists, 20)
         os.kill(pid, signal.SIGKILL)
         out, _ = await asyncio.wait_for(process.communicate(), 10)
         assert process.returncode == 1
