@@ -132,7 +132,7 @@ class QemuDriver(Starting, HostCalls, Listing):
         try:
             sweep_temporary(self.places.state)
             if any(self.places.state.glob("*.status")):
-                from .running.adoption import adopt_all
+                from .adoption import adopt_all
 
                 await adopt_all(self)
             self._sweep()

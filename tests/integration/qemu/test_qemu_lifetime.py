@@ -152,8 +152,8 @@ async def test_a_guest_that_does_not_answer_is_never_ended_for_that(
     """A busy host must not cost a guest: who comes back to it waits a little, serves the others, and asks again."""
     async with splitvirt.embed(tmp_path, lifetime="keep") as hv:
         pids = [(await hv.create(tiny(name), PAUSED)).process.pid for name in ("slow", "quick")]
-    monkeypatch.setattr("virtqemud.running.adoption.ANSWER", 0.0)  # nobody answers at once
-    monkeypatch.setattr("virtqemud.running.adoption.RETRY", 0.1)
+    monkeypatch.setattr("virtqemud.adoption.ANSWER", 0.0)  # nobody answers at once
+    monkeypatch.setattr("virtqemud.adoption.RETRY", 0.1)
     os.kill(pids[0], signal.SIGSTOP)
     try:
         for _ in range(3):  # more than may wait at a monitor

@@ -12,15 +12,15 @@ from splitvirt.api import constants as c
 from splitvirt.api.errors import Timeout, VirtError
 from splitvirt.host.pidfd import Held
 from splitvirt.xml.domain import Domain as DomainXML
-from virtqemud.domain.domain import QemuDomain
-from virtqemud.security.dac import Given
 
-from .guest import Guest, write_end
-from .monitor import Monitor
-from .status import Status, load_all
+from .domain.domain import QemuDomain
+from .running.guest import Guest, write_end
+from .running.monitor import Monitor
+from .running.status import Status, load_all
+from .security.dac import Given
 
 if TYPE_CHECKING:
-    from virtqemud.driver import QemuDriver
+    from .driver import QemuDriver
 
 log = logging.getLogger(__name__)
 
