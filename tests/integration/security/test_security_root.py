@@ -96,6 +96,7 @@ async def test_a_record_cannot_point_at_a_stranger(tmp_path: Path, monkeypatch: 
 
     stranger = subprocess.Popen(["sleep", "60"])  # noqa: ASYNC220 (it is only there)
     try:
+        await asyncio.sleep(0.03)  # QEMU begins in a later tick of the clock that start times are told in
         async with splitvirt.embed(tmp_path, lifetime="keep") as hv:
             await hv.create(tiny("g"), PAUSED)
             record = tmp_path / "run/libvirt/qemu/g.status"
