@@ -21,7 +21,8 @@ from splitvirt.xml.devices.channel import Channel
 from splitvirt.xml.devices.graphics import Graphics
 from splitvirt.xml.devices.tpm import EmulatorBackend, Tpm
 from splitvirt.xml.devices.vsock import Vsock
-from splitvirt.xml.os import Nvram
+from splitvirt.xml.features import Features, Smm
+from splitvirt.xml.os import Loader, Nvram, Os
 from virtqemud import devicelist
 from virtqemud.argv.parts import Helper
 
@@ -226,16 +227,39 @@ def firmware_variables(res: Resources, flags: int) -> None:
     from virtqemud.argv.machine.firmware import firmware
 
     found = firmware(res.context)
-    if found is None or not isinstance(found.nvram, str) or not found.nvram:
+    if found is None:
         return
-    assert res.live.os
-    if res.live.os.nvram is None:
-        res.live.os.nvram = Nvram(template=found.template or None, path=found.nvram)
+    if res.live.os and res.live.os.firmware:
+        _note_firmware(res.live, res.live.os, found)
+    if not isinstance(found.nvram, str) or not found.nvram:
+        return
     _write_variables(found, Path(found.nvram), flags)
     if res.security.relabels(res.live):
         from virtqemud.security.labels import File
 
         res.security.give(res.guest, res.live, [File(found.nvram, back=False)])
+
+
+def _note_firmware(live: DomainXML, system: Os, found: Firmware) -> None:
+    """Say of what runs which firmware it has, as if it had been named: so libvirt does, whose choice this is once made.
+
+    Images that are not raw cannot be named so, and go on being chosen.
+    """
+    if isinstance(found.nvram, str):
+        system.nvram = Nvram(path=found.nvram)
+    if (found.format, found.nvram_format) != ("raw", "raw"):
+        return
+    system.firmware, system.features = None, []
+    loader = system.loader = system.loader or Loader()
+    loader.path, loader.type, loader.secure = found.code, "rom" if found.rom else "pflash", found.secure
+    loader.readonly = None if found.rom else found.read_only
+    if found.rom:
+        loader.secure = None
+    if system.nvram is not None and system.nvram.path:
+        system.nvram.template = found.template or None
+    if found.smm:
+        features = live.features = live.features or Features()
+        features.smm = features.smm or Smm(state=True)
 
 
 def _write_variables(found: Firmware, target: Path, flags: int) -> None:
