@@ -165,6 +165,10 @@ class DomainBase(Domain):
         """The guest has let go of a device."""
         raise NotImplementedError
 
+    async def place_threads(self, live: DomainXML) -> None:
+        """Have every thread of a QEMU that was just started run where and how its configuration says."""
+        raise NotImplementedError
+
     def agent(self) -> Agent:
         """The agent in the guest."""
         raise NotImplementedError

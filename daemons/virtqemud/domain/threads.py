@@ -17,7 +17,16 @@ from virtqemud.running.monitor import CommandError
 
 from .base import CONFIG, LIVE, DomainBase
 from .limits import known
-from .pins import affinity, as_map, as_set, bind
+from .pins import (
+    affinity,
+    as_map,
+    as_set,
+    bind,
+    bind_emulator,
+    place_emulator,
+    place_iothread,
+    place_vcpu,
+)
 
 QEMU = c.VIR_FROM_QEMU
 POLLING = {"poll_max_ns": "poll-max-ns", "poll_grow": "poll-grow", "poll_shrink": "poll-shrink"}
@@ -53,7 +62,8 @@ class Threads(DomainBase):
             wanted = as_set(cpumap)
             if live is not None:
                 guest = self.running()
-                bind(guest.process.pid, wanted)
+                others = [*guest.vcpus, *(await self._running_threads()).values()]
+                bind_emulator(guest.process.pid, others, wanted)
                 _note_emulator(live, wanted)
                 self.record()
             if config is not None:
@@ -62,6 +72,14 @@ class Threads(DomainBase):
                 self.keep(changed)
         if live is not None:
             self._tuned("cputune.emulatorpin", wanted)
+
+    async def place_threads(self, live: DomainXML) -> None:
+        guest, threads = self.running(), await self._running_threads() if numbers(live) else {}
+        for number, tid in enumerate(guest.vcpus):
+            place_vcpu(live, number, tid)
+        for number, tid in threads.items():
+            place_iothread(live, number, tid)
+        place_emulator(live, guest.process.pid, [*guest.vcpus, *threads.values()])
 
     def _tuned(self, name: str, wanted: set[int]) -> None:
         text = topology.format_list(sorted(wanted))
@@ -113,14 +131,22 @@ class Threads(DomainBase):
                 if shown is not None and id in numbers(shown):
                     raise InvalidArg(f"an IOThread is already using iothread_id '{id}'", domain=QEMU)
             if live is not None:
-                arguments = {"qom-type": "iothread", "id": f"iothread{id}"}
-                await self.running().monitor.execute("object-add", arguments)
+                await self._plug_iothread(live, id)
                 _add(live, id)
                 self.record()
             if config is not None:
                 changed = config.copy()
                 _add(changed, id)
                 self.keep(changed)
+
+    async def _plug_iothread(self, live: DomainXML, id: int) -> None:
+        monitor = self.running().monitor
+        await monitor.execute("object-add", {"qom-type": "iothread", "id": f"iothread{id}"})
+        try:
+            place_iothread(live, id, (await self._running_threads())[id])
+        except BaseException:
+            await monitor.execute("object-del", {"id": f"iothread{id}"})
+            raise
 
     async def del_iothread(self, id: int, flags: int = 0) -> None:
         """Remove an I/O thread that no device uses."""
@@ -211,6 +237,8 @@ def _remove(on: DomainXML, id: int) -> None:
     on.iothreads = len(left) or None
     if on.cputune is not None:
         on.cputune.iothreadpins = [pin for pin in on.cputune.iothreadpins if pin.iothread != id]
+        # one by one since the guest was read
+        on.cputune.iothreadscheds = [sched for sched in on.cputune.iothreadscheds if id not in sched.iothreads]
 
 
 def _may_go(shown: DomainXML, id: int) -> None:

@@ -16,7 +16,7 @@ from splitvirt.xml.domain import Domain as DomainXML
 from virtqemud.flags import only
 
 from .base import CONFIG, LIVE, DomainBase
-from .pins import affinity, as_map, as_set, bind
+from .pins import affinity, as_map, as_set, bind, place_vcpu
 
 QEMU = c.VIR_FROM_QEMU
 UNPLUG = 5.0
@@ -77,6 +77,11 @@ class Processors(DomainBase):
         changed.vcpu = count
         changed.vcpu_current = now if now != count else None
         changed.vcpus = []
+        if (
+            changed.cputune is not None
+        ):  # pins of what is not there are left out when a guest is read, schedulers refused
+            changed.cputune.vcpupins = [pin for pin in changed.cputune.vcpupins if pin.vcpu < count]
+            changed.cputune.vcpuscheds = [sched for sched in changed.cputune.vcpuscheds if max(sched.vcpus) < count]
         self.keep(changed)
 
     async def _plug_vcpus(self, live: DomainXML, count: int) -> None:
@@ -100,8 +105,12 @@ class Processors(DomainBase):
             have -= slot["vcpus-count"]
             await self._unplugged(str(slot["qom-path"]))
         live.vcpu_current = count if count != (live.vcpu or 1) else None
+        before = set(self.running().vcpus)
         await self.running().learn()
         self.record()
+        for number, tid in enumerate(self.running().vcpus):
+            if tid not in before:
+                place_vcpu(live, number, tid)
 
     async def _unplugged(self, path: str) -> None:
         """Wait until the guest has let go of a processor. Timeout when it does not."""
