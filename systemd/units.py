@@ -48,6 +48,7 @@ QEMU_SANDBOX = """\
 #   RestrictSUIDSGID: what a guest shares with the host (virtiofs) may have these bits
 #   MemoryDenyWriteExecute: QEMU's own translator (TCG) writes code
 #   ProtectControlGroups: the limits of guests are there
+#   RestrictRealtime: <vcpusched>, <iothreadsched> and <emulatorsched> ask for fifo and rr, which it forbids by seccomp
 #   ProtectProc, ProcSubset: guests are watched through /proc/PID
 #   SystemCallFilter as a list of what is allowed: QEMU brings its own, with its version's knowledge (-sandbox on)
 # KSM, the cancel file of a TPM and drivers of devices that are given to guests are written to:
@@ -58,7 +59,6 @@ ProtectHostname=yes
 ProtectKernelLogs=yes
 ProtectKernelModules=yes
 LockPersonality=yes
-RestrictRealtime=yes
 SystemCallArchitectures=native
 UMask=0022
 # virtiofsd and passt shut themselves in
