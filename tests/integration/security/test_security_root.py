@@ -1,5 +1,6 @@
 """Roots that somebody else could have prepared, and what lies below one of our own."""
 
+import asyncio
 import os
 import stat
 from pathlib import Path
