@@ -60,6 +60,27 @@ def test_a_guest_of_many_parts_starts_in_it(machine: Container) -> None:
     assert not {"swtpm", "virtiofsd"} & set(host.ok("ps", "-e", "-o", "comm=").split())
 
 
+def test_threads_of_a_guest_may_have_real_time(machine: Container) -> None:
+    """Within the sandbox as far as without it: where this kernel gives real time to nobody here, it says so."""
+    host = machine
+    assert host.ok("systemctl", "show", "-P", "RestrictRealtime", "virtqemud.service").strip() == "no"
+    for scheduler, shown in (("scheduler='batch'", "B +0"), ("scheduler='fifo' priority='3'", "FF +3")):
+        host.write(
+            "/srv/real.xml",
+            "<domain type='qemu'><name>real</name><memory unit='MiB'>32</memory><vcpu>1</vcpu>"
+            f"<cputune><vcpusched vcpus='0' {scheduler}/></cputune>"
+            "<os><type arch='x86_64' machine='pc'>hvm</type></os></domain>",
+        )
+        started = host.run(*VIRSH, "create", "--paused", "/srv/real.xml")
+        if "fifo" in scheduler and host.run("chrt", "--fifo", "3", "true").returncode:
+            assert "Cannot set scheduler parameters for pid" in started.stderr
+            return
+        assert not started.returncode, started.stderr
+        threads = host.ok("ps", "-eL", "-o", "comm=,cls=,rtprio=")
+        assert re.search(rf"^CPU 0/TCG +{shown}$", threads, re.MULTILINE), threads
+        host.ok(*VIRSH, "destroy", "real")
+
+
 def test_what_a_guest_has_no_use_for_is_shut_out(machine: Container) -> None:
     """Seen from within QEMU's place in the sandbox: capabilities, calls of the kernel, settings of the host."""
     host = machine
