@@ -119,7 +119,7 @@ def test_a_network_on_a_host_interface_lends_macvtap(machine: Container) -> None
     host.ok("virsh", "-c", "network:///system", "net-destroy", "direct")
 
 
-@pytest.mark.parametrize(("unit", "most"), [("virtqemud.service", 6.5), ("virtnetworkd.service", 3.5)])
+@pytest.mark.parametrize(("unit", "most"), [("virtqemud.service", 6.6), ("virtnetworkd.service", 3.5)])
 def test_exposure(machine: Container, unit: str, most: float) -> None:
     """What `systemd-analyze security` makes of the sandbox; a guest's host cannot do without much."""
     said = machine.run("systemd-analyze", "security", "--no-pager", unit).stdout
