@@ -25,7 +25,8 @@ class Forwarding:
 
     def _remembered(self) -> dict[str, str]:
         try:
-            return dict(json.loads(self.path.read_text()))
+            text = self.path.read_text()  # json comes in only where there is something to read
+            return dict(json.loads(text))
         except (OSError, ValueError):
             return {}
 

@@ -64,7 +64,8 @@ def write(path: Path, loans: Collection[Lease]) -> None:
 def read(path: Path) -> list[dict[str, Any]]:
     """What an earlier daemon wrote; of a form that is not known here, it is put aside."""
     try:
-        kept = json.loads(path.read_text())
+        text = path.read_text()  # json comes in only where there is something to read
+        kept = json.loads(text)
         if kept["format"] != FORMAT:
             raise ValueError("it is of a form that this version does not know")
         return list(kept["lent"])

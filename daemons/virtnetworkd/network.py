@@ -22,7 +22,6 @@ from .prepare.ip import block
 from .prepare.place import place
 from .prepare.port import check_reclaim, place_port, read_port
 from .status import NetworkStatus
-from .update import update
 
 FOREVER = c.VIR_NETWORK_UPDATE_AFFECT_CONFIG
 
@@ -84,6 +83,8 @@ class VirtualNetwork(LivingNetwork):
 
     def _changed(self, net: Network | None, command: int, section: int, index: int, xml: str) -> Network:
         """A copy with the change made and checked."""
+        from .update import update  # which few ever need
+
         assert net is not None
         new = net.copy()
         update(new, command, section, index, xml)
