@@ -112,12 +112,6 @@ class Bus:
         """Call the bus itself."""
         return await self.call(BUS, BUS_PATH, BUS, member, signature, body)
 
-    def tell_bus(self, member: str, signature: str, *body: object) -> None:
-        """Call the bus itself, without waiting for an answer."""
-        to: dict[str, Any] = {"destination": BUS, "path": BUS_PATH, "interface": BUS, "member": member}
-        flags = MessageFlag.NO_REPLY_EXPECTED
-        self.send(Message(**to, signature=signature, body=list(body), flags=flags))
-
     async def request_name(self, name: str) -> None:
         """Own a well-known name; SystemError_ when somebody else has it or the bus's policy forbids it."""
         do_not_queue, owner, owned = 4, 1, 4

@@ -8,6 +8,8 @@ from uuid import UUID
 from splitvirt.api import constants as c
 from splitvirt.api.domain import Domain
 from splitvirt.api.errors import OperationInvalid
+from splitvirt.api.params import TypedParam
+from splitvirt.host import topology
 from splitvirt.xml.domain import Domain as DomainXML
 
 from .job import JobLock
@@ -131,6 +133,11 @@ class DomainBase(Domain):
         """Make a configuration the kept one, on disk first."""
         self.driver.folder.save(self.name, config.to_xml(inactive=True, secure=True))
         self.config = config
+
+    def tell_pinned(self, name: str, cpus: set[int]) -> None:
+        """Tell that one of its threads may run on these of the host's processors now: "cputune.vcpupin0", ..."""
+        text = topology.format_list(sorted(cpus))
+        self.driver.events.emit(Domain.tunable_changed, self, [TypedParam.string(name, text)])
 
     def close_consoles(self) -> None:
         """End every console session."""

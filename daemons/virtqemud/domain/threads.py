@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from splitvirt.api import constants as c
-from splitvirt.api.domain import Domain
 from splitvirt.api.domain_tune import IOThread
 from splitvirt.api.errors import InvalidArg, OperationUnsupported
 from splitvirt.api.params import TypedParam
-from splitvirt.host import topology
 from splitvirt.xml.cputune import CpuTune, EmulatorPin, IoThreadPin
 from splitvirt.xml.cputune import IoThread as Thread
 from splitvirt.xml.domain import Domain as DomainXML
@@ -71,7 +69,7 @@ class Threads(DomainBase):
                 _note_emulator(changed, wanted)
                 self.keep(changed)
         if live is not None:
-            self._tuned("cputune.emulatorpin", wanted)
+            self.tell_pinned("cputune.emulatorpin", wanted)
 
     async def place_threads(self, live: DomainXML) -> None:
         guest, threads = self.running(), await self._running_threads() if numbers(live) else {}
@@ -80,10 +78,6 @@ class Threads(DomainBase):
         for number, tid in threads.items():
             place_iothread(live, number, tid)
         place_emulator(live, guest.process.pid, [*guest.vcpus, *threads.values()])
-
-    def _tuned(self, name: str, wanted: set[int]) -> None:
-        text = topology.format_list(sorted(wanted))
-        self.driver.events.emit(Domain.tunable_changed, self, [TypedParam.string(name, text)])
 
     async def iothreads(self, flags: int = 0) -> list[IOThread]:
         """I/O threads, and where they may run."""
@@ -118,7 +112,7 @@ class Threads(DomainBase):
                 _note_thread(changed, id, wanted)
                 self.keep(changed)
         if live is not None:
-            self._tuned(f"cputune.iothreadpin{id}", wanted)
+            self.tell_pinned(f"cputune.iothreadpin{id}", wanted)
 
     async def add_iothread(self, id: int, flags: int = 0) -> None:
         """Add an I/O thread."""

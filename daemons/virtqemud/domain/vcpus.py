@@ -6,7 +6,6 @@ import asyncio
 import time
 
 from splitvirt.api import constants as c
-from splitvirt.api.domain import Domain
 from splitvirt.api.domain_tune import Vcpu, VcpuInfo
 from splitvirt.api.errors import ConfigUnsupported, InvalidArg, OperationUnsupported, Timeout
 from splitvirt.api.params import TypedParam
@@ -208,10 +207,8 @@ class Processors(DomainBase):
                 changed = config.copy()
                 _note_pin(changed, vcpu, wanted)
                 self.keep(changed)
-        name = f"cputune.vcpupin{vcpu}"
         if live is not None:
-            text = topology.format_list(sorted(wanted))
-            self.driver.events.emit(Domain.tunable_changed, self, [TypedParam.string(name, text)])
+            self.tell_pinned(f"cputune.vcpupin{vcpu}", wanted)
 
     async def cpu_stats(self, start: int, cpus: int, flags: int = 0) -> list[list[TypedParam]]:
         """Processor time in ns: the totals; a host without a cgroup of the guest's own has no figures by processor."""
