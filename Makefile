@@ -8,13 +8,17 @@ setup:
 demo: setup
 	@$(PYTHON) packaging/demo.py
 
-test: test-fast test-long
+# Both sets run, whatever the first one says. A test that fails is tried once more: tests/conftest.py has the bounds.
+RERUN = --reruns 1 --reruns-delay 3
+
+test: setup
+	@fast=0; $(MAKE) --no-print-directory test-fast || fast=1; $(MAKE) --no-print-directory test-long && exit $$fast
 
 test-fast: setup
-	$(PYTEST) -m 'not long'
+	$(PYTEST) $(RERUN) -m 'not long'
 
 test-long: setup
-	$(PYTEST) -m long
+	$(PYTEST) $(RERUN) -m long
 
 bench: setup
 	cd tests && ../$(PYTHON) -m bench ../docs/bench
