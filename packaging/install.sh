@@ -6,7 +6,9 @@
 # --python DIR   a virtual environment with splitvirt[daemons]; /usr/lib/splitvirt becomes a link to it. Without it one
 #                is made beside it from this checkout; the one before stays, for the daemons that run from it. It must not
 #                lie below /root or /home, which the units cannot see.
-# --now          enable the sockets and start them; daemons that run are restarted, which loses no call and no guest
+# --now          enable the sockets and start them; daemons that run are restarted, which loses no call and no guest.
+#                libvirt's own daemon, which would manage the same guests, is disabled; its guests go on running.
+#                Users' own daemons (qemu:///session) are there from their next login on
 set -eu
 here=$(cd "$(dirname "$0")/.." && pwd)
 root=${DESTDIR:-}
@@ -15,7 +17,7 @@ while [ $# -gt 0 ]; do
   case $1 in
     --python) python=$2; shift ;;
     --now) now=yes ;;
-    *) sed -n '2,9p' "$0"; exit 2 ;;
+    *) sed -n '2,11p' "$0"; exit 2 ;;
   esac
   shift
 done
@@ -88,8 +90,17 @@ if [ -n "$now" ]; then
   modprobe -q macvtap 2>/dev/null || true # built in, or not there: then there is no macvtap
   systemctl daemon-reload
   busctl call org.freedesktop.DBus / org.freedesktop.DBus ReloadConfig >/dev/null 2>&1 || true
+  rivals=
+  for unit in libvirtd.service libvirtd.socket libvirtd-ro.socket libvirtd-admin.socket libvirtd-tcp.socket libvirtd-tls.socket; do
+    if systemctl --quiet is-enabled $unit 2>/dev/null || systemctl --quiet is-active $unit; then rivals="$rivals $unit"; fi
+  done
+  if [ -n "$rivals" ]; then
+    systemctl --quiet disable --now $rivals
+    echo "install.sh: libvirt's own daemon is disabled; to go back: systemctl enable --now$rivals"
+  fi
   for daemon in virtqemud virtnetworkd; do
     systemctl --quiet enable $daemon.service $daemon.socket $daemon-ro.socket $daemon-admin.socket
+    systemctl --quiet --global enable $daemon.service $daemon.socket $daemon-admin.socket
     systemctl start $daemon.socket $daemon-ro.socket $daemon-admin.socket
   done
   systemctl try-restart virtnetworkd.service virtqemud.service

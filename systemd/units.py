@@ -23,6 +23,8 @@ class Daemon:
     after: str = ""
     capabilities: str = ""
     session: bool = True
+    default: bool = False
+    """Whether clients that name no driver get this one: libvirt's look for libvirtd's socket then."""
 
 
 COMMON_SANDBOX = """\
@@ -110,6 +112,7 @@ DAEMONS = (
         capabilities="CAP_CHOWN CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_FOWNER CAP_FSETID CAP_SETFCAP CAP_MKNOD "
         "CAP_SETUID CAP_SETGID CAP_SETPCAP CAP_KILL CAP_NET_ADMIN CAP_NET_BIND_SERVICE "
         "CAP_IPC_LOCK CAP_SYS_RESOURCE CAP_SYS_NICE CAP_SYS_PTRACE CAP_SYS_ADMIN CAP_SYS_CHROOT",
+        default=True,
     ),
     Daemon(
         "virtnetworkd",
@@ -147,6 +150,8 @@ ExecStart={PYTHON} -I -m {d.name} $SPLITVIRT_ARGS
 ExecReload=/bin/kill -HUP $MAINPID
 Restart=on-failure
 RestartSec=100ms
+# a wrong command line or configuration stays wrong; who waits has been told, and the next call tries again
+RestartPreventExitStatus=2 6
 # what runs (guests, dnsmasq) goes on running when the daemon leaves
 KillMode=process
 WatchdogSec=60
@@ -169,6 +174,11 @@ SOCKETS = {"": "-sock", "-ro": "-sock-ro", "-admin": "-admin-sock"}
 """Where libvirt's clients look for each, by the suffix of its unit."""
 
 
+def _also_at(d: Daemon, folder: str, suffix: str) -> str:
+    """libvirtd's name for a socket: `virsh list` and `virt-admin srv-list` look there (libvirt's virtproxyd, too)."""
+    return f"Symlinks={folder}/libvirt/libvirt{SOCKETS[suffix]}\n" if d.default else ""
+
+
 def socket(d: Daemon, suffix: str) -> str:
     """One of the system sockets: anyone may connect to the first two, and polkit decides."""
     of = {"": "calls", "-ro": "read-only calls", "-admin": "administration"}[suffix]
@@ -180,7 +190,7 @@ Before={d.name}.service
 {bound}
 [Socket]
 ListenStream=/run/libvirt/{d.name}{SOCKETS[suffix]}
-Service={d.name}.service
+{_also_at(d, "/run", suffix)}Service={d.name}.service
 SocketMode={mode}
 RemoveOnStop=yes
 # a client that finds the daemon on its way out waits here for the next one
@@ -193,12 +203,15 @@ Also={d.name}.service
 """
 
 
+NOT_ROOT = "# root's daemon is the system's: a second one would serve the same files\nConditionUser=!root\n"
+
+
 def user_service(d: Daemon) -> str:
-    """The service of a user's session."""
+    """The service of a user's session: started by the first call, not by logging in."""
     return f"""{HEAD}[Unit]
 Description=splitvirt: {d.what} of this user
 Documentation=man:{d.name}(8)
-Wants={d.name}.socket {d.name}-admin.socket
+{NOT_ROOT}Wants={d.name}.socket {d.name}-admin.socket
 After={d.name}.socket {d.name}-admin.socket dbus.socket
 StartLimitIntervalSec=0
 
@@ -209,12 +222,13 @@ ExecStart={PYTHON} -I -m {d.name} --timeout 30
 ExecReload=/bin/kill -HUP $MAINPID
 Restart=on-failure
 RestartSec=100ms
+# a wrong command line or configuration stays wrong; who waits has been told, and the next call tries again
+RestartPreventExitStatus=2 6
 KillMode=process
 WatchdogSec=60
 FileDescriptorStoreMax=8
 
 [Install]
-WantedBy=default.target
 Alias=dbus-org.splitvirt.{d.name}.service
 Also={d.name}.socket {d.name}-admin.socket
 """
@@ -225,11 +239,11 @@ def user_socket(d: Daemon, suffix: str) -> str:
     bound = "" if not suffix else f"BindsTo={d.name}.socket\nAfter={d.name}.socket\n"
     return f"""{HEAD}[Unit]
 Description=splitvirt: {d.what} of this user, socket
-Before={d.name}.service
+{NOT_ROOT}Before={d.name}.service
 {bound}
 [Socket]
 ListenStream=%t/libvirt/{d.name}{SOCKETS[suffix]}
-Service={d.name}.service
+{_also_at(d, "%t", suffix)}Service={d.name}.service
 SocketMode=0600
 RemoveOnStop=yes
 Backlog=4096

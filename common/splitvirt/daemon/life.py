@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from splitvirt.access.identity import Identity
 from splitvirt.access.rules import Access
-from splitvirt.api.errors import SystemError_
+from splitvirt.api.errors import SystemError_, VirtError
 from splitvirt.daemon import signals, sockets
 from splitvirt.daemon.config import Config
 from splitvirt.daemon.log import Log
@@ -74,7 +74,19 @@ class Daemon:
     # -- the course of it ------------------------------------------------------------------------------------------
 
     async def run(self) -> int:
-        """Serve until told to go or idle for long enough; the exit status."""
+        """Serve until told to go or idle for long enough; the exit status. Who waits for one that fails is told."""
+        self._listeners, self._stored = sockets.adopt(passed_fds(), self.service.name)
+        try:
+            return await self._run()
+        except (VirtError, OSError):
+            from splitvirt.daemon.refuse import refuse
+
+            await refuse(self._listeners, self.service.name, "something that it needs is missing")
+            raise
+        finally:
+            sockets.close(self._listeners)
+
+    async def _run(self) -> int:
         self._start_log()
         self._lock = hold(self.layout.run / f"{self.service.name}.pid")
         try:
@@ -88,12 +100,12 @@ class Daemon:
         return 0
 
     async def _open(self, stack: contextlib.AsyncExitStack) -> None:
-        self._listeners, stored = sockets.adopt(passed_fds(), self.service.name)
         stack.push(self._signals())
         self.keep(self.notifier.watchdog())
         if not self._listeners:
-            self._listeners = sockets.make(self.layout, self.service.name, self.config, self.options.listen, stored)
-        sockets.store(self._listeners, stored, self.notifier)
+            made = sockets.make(self.layout, self.service.name, self.config, self.options.listen, self._stored)
+            self._listeners = made
+        sockets.store(self._listeners, self._stored, self.notifier)
         stack.callback(self._put_away)
         self.driver = await self.service.open(self.layout, self.config, self.on_bus.neighbourhood)
         stack.push_async_callback(self.driver.close)
@@ -106,7 +118,6 @@ class Daemon:
     def _put_away(self) -> None:
         if self._for_good:
             sockets.remove(self._listeners)
-        sockets.close(self._listeners)
 
     async def _open_server(self) -> None:
         own = {self.service.contract: self.driver}

@@ -54,7 +54,7 @@ class Output:
         try:
             return _OPEN[self.kind](self.target or name)
         except (OSError, ValueError) as e:
-            raise InvalidArg(f"log output {self}: {e}") from None
+            raise InvalidArg(f"log output {self}: {getattr(e, 'strerror', None) or e}") from None
 
 
 def read_filters(text: str) -> list[Filter]:

@@ -153,6 +153,7 @@ def main(service: Service, argv: Sequence[str] | None = None) -> int:
     if config.errors:
         for line in config.errors:
             print(f"{service.name}: {line}", file=sys.stderr)
+        asyncio.run(_refuse(service))
         return 6
     os.umask(0o022)
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # until the daemon catches it: asyncio's own handler is not wanted
@@ -167,6 +168,14 @@ def main(service: Service, argv: Sequence[str] | None = None) -> int:
 
         print(f"{service.name}: {told(e)}", file=sys.stderr)
     return 1
+
+
+async def _refuse(service: Service) -> None:
+    from splitvirt.daemon.notify import passed_fds
+    from splitvirt.daemon.refuse import refuse
+    from splitvirt.daemon.sockets import adopt
+
+    await refuse(adopt(passed_fds(), service.name)[0], service.name, "its configuration is wrong")
 
 
 async def _run(service: Service, options: Options, layout: Layout, config: Config) -> int:
