@@ -113,8 +113,8 @@ class Target:
     async def check(self) -> None:
         """A good client is served, and nothing is left of the bad ones."""
         link = await Link.connect(self.path)
-        await asyncio.wait_for(link.handshake("qemu:///system"), 2)
-        reply = await asyncio.wait_for(link.request(REMOTE, 273, struct.pack(">II", 1, 3)), 2)
+        await asyncio.wait_for(link.handshake("qemu:///system"), 60)
+        reply = await asyncio.wait_for(link.request(REMOTE, 273, struct.pack(">II", 1, 3)), 60)
         assert struct.unpack(">I", reply.payload[:4])[0] >= 1
         await link.close()
         await until(lambda: not self.server.peers)

@@ -48,6 +48,6 @@ def private_bus(folder: Path, **limits: int) -> Iterator[str]:
         yield address
     finally:
         bus.terminate()
-        bus.wait(10)
+        bus.wait(60)
         if bus.stdout:
             bus.stdout.close()

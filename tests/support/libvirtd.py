@@ -48,7 +48,7 @@ def private_libvirtd(*, own_network: bool = True, qemu_conf: str = AS_ROOT) -> I
         daemon = subprocess.Popen(argv, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
     try:
         socket = folder / "libvirt-sock"
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not socket.exists():
             if daemon.poll() is not None or time.monotonic() > deadline:
                 raise TimeoutError((folder / "log").read_text())

@@ -19,7 +19,7 @@ class Daemon:
         self.log = root / "daemon.log"
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self, timeout: float = 20) -> None:
+    def start(self, timeout: float = 60) -> None:
         """Start it and wait until it answers. TimeoutError with its log when it does not."""
         env = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
         with self.log.open("ab") as log:
@@ -37,7 +37,7 @@ class Daemon:
         """End it; its exit status."""
         assert self.process is not None
         self.process.send_signal(how)
-        status = self.process.wait(20)
+        status = self.process.wait(60)
         self.log.write_bytes(b"")
         return status
 

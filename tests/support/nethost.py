@@ -60,7 +60,7 @@ def enter(fd: int) -> None:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
-def run(*argv: str, check: bool = True, timeout: float = 20) -> str:
+def run(*argv: str, check: bool = True, timeout: float = 60) -> str:
     """Run a command in the current namespace; what it printed."""
     done = subprocess.run(argv, capture_output=True, text=True, timeout=timeout, check=False)
     if check and done.returncode:
@@ -92,7 +92,7 @@ class Space:
             enter(here)
             os.close(here)
 
-    def run(self, *argv: str, check: bool = True, timeout: float = 20) -> str:
+    def run(self, *argv: str, check: bool = True, timeout: float = 60) -> str:
         """Run a command in it."""
         with self.inside():
             return run(*argv, check=check, timeout=timeout)
@@ -110,16 +110,16 @@ class Space:
         with self.inside():
             return socket.socket(family, kind)
 
-    async def ping(self, address: str, timeout: float = 5) -> bool:
+    async def ping(self, address: str, timeout: float = 20) -> bool:
         """Whether an address answers."""
         client = self.spawn("ping", "-c", "1", "-i", "0.2", "-W", "2", "-w", str(int(timeout)), address)
         try:
-            await until(lambda: client.poll() is not None, timeout + 3)
+            await until(lambda: client.poll() is not None, timeout + 30)
         finally:
             end(client)
         return client.returncode == 0
 
-    async def resolve(self, server: str, name: str, timeout: float = 3) -> list[str]:
+    async def resolve(self, server: str, name: str, timeout: float = 20) -> list[str]:
         """The IPv4 addresses that a DNS server knows of a name."""
         labels = b"".join(bytes([len(part)]) + part.encode() for part in name.split("."))
         query = struct.pack(">HHHHHH", 7, 0x100, 1, 0, 0, 0) + labels + b"\0" + struct.pack(">HH", 1, 1)
@@ -173,7 +173,7 @@ class Guest(Space):
             except (BlockingIOError, OSError):
                 return
 
-    async def dhcp(self, name: str = "", timeout: float = 25) -> list[str]:
+    async def dhcp(self, name: str = "", timeout: float = 60) -> list[str]:
         """Get a lease with busybox's client: address, router, DNS server, domain, MTU ("-" for none)."""
         script, result = self.folder / "lease.sh", self.folder / "lease"
         script.write_text(LEASE_SCRIPT)
@@ -204,7 +204,7 @@ def end(process: "subprocess.Popen[bytes]") -> None:
     process.wait(10)
 
 
-async def until(test: Callable[[], T], timeout: float = 10, every: float = 0.02) -> T:
+async def until(test: Callable[[], T], timeout: float = 30, every: float = 0.02) -> T:
     """The first true value of `test`; AssertionError when there is none in time."""
     deadline = time.monotonic() + timeout
     while True:

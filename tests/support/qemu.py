@@ -65,11 +65,11 @@ class Heard:
         """Lifecycle events: (event, detail)."""
         return [(values[0], values[1]) for name, _, values in self.all if name == Domain.lifecycle.name]
 
-    async def until(self, event: int, seconds: float = 20.0) -> None:
+    async def until(self, event: int, seconds: float = 60.0) -> None:
         """Wait for a lifecycle event."""
         await self.when(lambda: any(kind == event for kind, _ in self.lifecycle()), seconds)
 
-    async def when(self, true: Callable[[], bool], seconds: float = 20.0) -> None:
+    async def when(self, true: Callable[[], bool], seconds: float = 60.0) -> None:
         """Wait until an event has made something true."""
         async with asyncio.timeout(seconds):
             while not true():
@@ -97,7 +97,7 @@ def qemus(marker: str | os.PathLike[str]) -> list[int]:
     return found
 
 
-def gone(pid: int, seconds: float = 5.0) -> bool:
+def gone(pid: int, seconds: float = 30.0) -> bool:
     """Whether a process ends within so many seconds."""
     import time
 

@@ -42,7 +42,7 @@ async def serving(
         await server.close(drain=2)
 
 
-async def until(condition: Callable[[], object], seconds: float = 5) -> None:
+async def until(condition: Callable[[], object], seconds: float = 30) -> None:
     """Wait for something to become true; AssertionError when it does not in time."""
     deadline = asyncio.get_running_loop().time() + seconds
     while not condition():

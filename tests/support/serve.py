@@ -55,7 +55,7 @@ def serving(path: str) -> Iterator[int]:
         finally:
             process.stdin.close()
             try:
-                process.wait(5)
+                process.wait(60)
             except subprocess.TimeoutExpired:
                 process.kill()
 

@@ -3,16 +3,18 @@
 The same run against Debian's libvirtd recorded what is expected (tests/integration/virsh/record.py).
 """
 
+import contextlib
 import json
 import re
 import shlex
 import subprocess
-import time
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from .guest import guest_files
+from .watcher import Watcher, watching
 
 HERE = Path(__file__).resolve().parent.parent / "integration/virsh"
 EXPECTED = HERE / "expected.json"
@@ -22,7 +24,7 @@ UUID = "6a1a4b8e-8d58-4bd6-a1b1-7d2f1a0c9b11"
 MARKS = "~=?&"
 REPORTED = re.compile(r"(balloon\.)?(swap_|major_|minor_|unused|available|usable|disk_caches|hugetlb_)")
 """Figures that a guest's balloon driver begins to report when its kernel has come so far."""
-HANG = 20.0
+HANG = 60.0
 """Seconds that a command may take; after them it is said to hang."""
 
 
@@ -114,26 +116,23 @@ def write_files(folder: Path) -> None:
 def run(uri: str, folder: Path) -> list[Outcome]:
     """Every command's outcome, in order; `folder` is empty, short-lived and readable by the daemon."""
     write_files(folder)
-    background: list[tuple[Row, subprocess.Popen[str]]] = []
     made: dict[int, Outcome] = {}
-    try:
+    with contextlib.ExitStack() as background:
+        watchers: list[tuple[Row, Watcher]] = []
         for row in rows():
-            argv = ["virsh", "-c", uri, *shlex.split(row.command.replace("{dir}", str(folder)).replace("{uuid}", UUID))]
+            words = shlex.split(row.command.replace("{dir}", str(folder)).replace("{uuid}", UUID))
             if row.mark == "&":
-                pipes = subprocess.PIPE
-                background.append(
-                    (row, subprocess.Popen(argv, stdin=pipes, stdout=pipes, stderr=subprocess.STDOUT, text=True))
-                )
-                time.sleep(0.3)
+                own = Path(background.enter_context(tempfile.TemporaryDirectory(prefix="vw-")))
+                watchers.append((row, background.enter_context(watching(uri, words, own, _marking))))
             else:
-                made[row.number] = _one(argv, row, folder)
-        time.sleep(1)  # the last events are on their way
-    finally:
-        for row, process in background:
-            process.terminate()
-            output, _ = process.communicate(timeout=10)
-            made[row.number] = Outcome(0, comparable(output, row.mark, folder))
+                made[row.number] = _one(["virsh", "-c", uri, *words], row, folder)
+        for row, watcher in watchers:
+            made[row.number] = Outcome(0, comparable(watcher.heard(), row.mark, folder))
     return [made[number] for number in sorted(made)]
+
+
+def _marking(name: str) -> str:
+    return f"<domain type='qemu'><name>{name}</name><memory>1024</memory><os><type>hvm</type></os></domain>"
 
 
 def _one(argv: list[str], row: Row, folder: Path) -> Outcome:

@@ -21,7 +21,7 @@ def running(root: Path) -> Iterator[str]:
         argv = [sys.executable, "-m", "virtqemud", "--root", str(root), "--bus", "none"]
         daemon = subprocess.Popen(argv, stdout=words, stderr=words)
     try:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while not _answers(path):
             if daemon.poll() is not None or time.monotonic() > deadline:
                 raise TimeoutError((root / "words").read_text())
@@ -30,7 +30,7 @@ def running(root: Path) -> Iterator[str]:
     finally:
         daemon.send_signal(signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            daemon.wait(20)
+            daemon.wait(60)
         daemon.kill()
         daemon.wait()
         for pid in qemus(root):

@@ -59,20 +59,20 @@ class RawClient:
             data += part
         return data
 
-    async def frame(self, seconds: float = 5) -> Frame:
+    async def frame(self, seconds: float = 30) -> Frame:
         async with asyncio.timeout(seconds):
             size = struct.unpack(">I", await self.read(4))[0]
             body = await self.read(size - 4)
         return Frame._make([*HEADER.unpack(struct.pack(">I", size) + body[:24])[1:], body[24:]])
 
     async def ask(
-        self, procedure: int, payload: bytes = b"", *, program: int = REMOTE, serial: int = 1, seconds: float = 5
+        self, procedure: int, payload: bytes = b"", *, program: int = REMOTE, serial: int = 1, seconds: float = 30
     ) -> Frame:
         """Call, and the next frame that comes."""
         await self.send(frame(program, procedure, CALL, serial, 0, payload))
         return await self.frame(seconds)
 
-    async def at_end(self, seconds: float = 5) -> bool:
+    async def at_end(self, seconds: float = 30) -> bool:
         """Whether the server closes the connection, whatever it sends before."""
         try:
             async with asyncio.timeout(seconds):

@@ -66,7 +66,7 @@ async def test_virt_admin(served: tuple[Any, str], command: str, asked: tuple[An
         "virt-admin", "-c", uri, *command.split(), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         env={"TZ": "UTC", "PATH": "/usr/bin:/bin"},
     )  # fmt: skip
-    out, _ = await asyncio.wait_for(process.communicate(), 30)
+    out, _ = await asyncio.wait_for(process.communicate(), 60)
     assert process.returncode == 0, out.decode()
     assert words in " ".join(out.decode().split())
     assert root.asked[-1] == asked

@@ -42,7 +42,7 @@ def uri(tmp_path: Path) -> Iterator[str]:
 
 def test_over_a_socket(uri: str) -> None:
     heard: list[Any] = []
-    with sync.connect(uri, timeout=20) as there, sync.connect(uri, timeout=20) as other:
+    with sync.connect(uri, timeout=60) as there, sync.connect(uri, timeout=60) as other:
         stop = other.listen(lambda event, who, told: heard.append((who.name, *told)), Domain.lifecycle)
         domain = there.define(XML.format("far"))
         domain.create()

@@ -49,8 +49,8 @@ async def served(address: str, *lamps: str) -> AsyncIterator[tuple[RealLamps, Bu
 
 
 async def until(happened: Callable[[], bool]) -> None:
-    """Wait, for five seconds at most."""
-    async with asyncio.timeout(5):
+    """Wait, for a minute at most."""
+    async with asyncio.timeout(60):
         while not happened():  # noqa: ASYNC110 (what is waited for is outside)
             await asyncio.sleep(0.01)
 
@@ -63,7 +63,7 @@ def path_of(room: RealLamps, name: str) -> str:
 async def busctl(address: str, *words: str) -> Any:
     command = ["busctl", f"--address={address}", "--json=short", *words]
     done = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    out, err = await asyncio.wait_for(done.communicate(), 20)
+    out, err = await asyncio.wait_for(done.communicate(), 60)
     assert done.returncode == 0, err.decode()
     return json.loads(out) if out.strip() else None
 
@@ -175,12 +175,12 @@ async def test_typed_parameters_and_the_caller_s_identity(address: str) -> None:
 
 async def test_one_slow_call_holds_up_nobody(address: str) -> None:
     async with served(address, "desk") as (_, client, export):
-        slow = asyncio.ensure_future(client.call(NAME, BASE, ROOT, "Sleep", "u", [700]))
-        async with asyncio.timeout(0.6):
+        slow = asyncio.ensure_future(client.call(NAME, BASE, ROOT, "Sleep", "u", [200_000]))
+        async with asyncio.timeout(60):
             for _ in range(20):
                 await client.call(NAME, BASE, ROOT, "ListLamps", "u", [0])
         assert [one.name for one in export.running.values()] == [f"{ROOT}.Sleep"]
-        assert await slow == ["rested"]
+        slow.cancel()
 
 
 async def test_signals_of_objects_and_of_the_manager(address: str) -> None:

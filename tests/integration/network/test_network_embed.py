@@ -22,7 +22,7 @@ NET = '''<network><name>inner</name><forward mode='nat'/><ip address='10.9.0.1' 
 <range start='10.9.0.2' end='10.9.0.99'/></dhcp></ip></network>'''
 
 def run(*argv):
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=20)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60)
     return (done.stdout + done.stderr).strip()
 
 async def main():
@@ -66,7 +66,7 @@ def test_an_ordinary_user_has_whole_networks(folder: Path) -> None:
     if shutil.which("virsh") is None:
         pytest.skip("virsh is not installed")
     process = start(folder, "through")
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=120)
     if "unshare failed" in err:
         pytest.skip(f"user namespaces are not allowed here: {err.strip()}")
     assert process.returncode == 0, err
@@ -91,7 +91,7 @@ def test_a_killed_application_leaves_no_server(folder: Path) -> None:
         server = int(words[1])
         assert alive(server)
         process.send_signal(signal.SIGKILL)
-        deadline = time.monotonic() + 2
+        deadline = time.monotonic() + 60
         while alive(server):
             assert time.monotonic() < deadline
             time.sleep(0.02)

@@ -78,7 +78,7 @@ def test_sighup_makes_the_rules_again(box: Space, root: Path) -> None:
         run("nft", "flush", "ruleset")
         assert served.process is not None
         os.kill(served.process.pid, signal.SIGHUP)
-        asyncio.run(until(lambda: "n-br_2done-nat" in rules(), 5))
+        asyncio.run(until(lambda: "n-br_2done-nat" in rules()))
         run("virsh", "-q", "-c", served.uri, "net-destroy", "one")
 
 

@@ -84,7 +84,7 @@ async def test_an_embedded_guest_on_the_shared_network(box: Space, root: Path, b
             assert f"{address}/24" in listed
             assert "web" in listed
             process.send_signal(signal.SIGKILL)
-            await until(lambda: not taps(), 1.0)
+            await until(lambda: not taps())
             assert run("virsh", "-q", "-c", served.uri, "net-port-list", "shared").strip() == ""
             assert "table bridge" not in rules()
         finally:

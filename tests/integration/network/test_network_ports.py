@@ -110,8 +110,8 @@ def taps() -> list[str]:
 
 
 async def nobody_holds(bus: str) -> None:
-    """Within a second of the taker's end, its port and tap are gone."""
-    deadline = time.monotonic() + 1
+    """Soon after the taker's end its port and tap are gone: in some milliseconds, where the machine is not busy."""
+    deadline = time.monotonic() + 30
     while await call(bus, "List") or taps():
         assert time.monotonic() < deadline
 
@@ -178,7 +178,7 @@ async def test_a_port_ends_with_its_connection_also_after_a_restart(served: Daem
         if not meanwhile:
             assert {row[1] for row in await call(bus, "List")} == {uuid, gone}
             leaving.send_signal(signal.SIGUSR1)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while [row[1] for row in await call(bus, "List")] != [uuid]:
             assert time.monotonic() < deadline
         assert leaving.poll() is None, "it was to leave the bus and live"
@@ -254,7 +254,7 @@ async def test_a_guest_on_a_lent_tap_has_the_network(served: Daemon, bus: str) -
     finally:
         guest.close()
         connection.disconnect()
-    await until(lambda: not taps(), 1.0)
+    await until(lambda: not taps())
 
 
 async def test_a_stranger_is_refused(served: Daemon, bus: str) -> None:
@@ -270,7 +270,7 @@ async def test_a_stranger_is_refused(served: Daemon, bus: str) -> None:
 
 def end_text(process: "subprocess.Popen[str]") -> None:
     process.kill()
-    process.communicate(timeout=10)
+    process.communicate(timeout=60)
 
 
 async def test_the_death_of_a_server_is_told(served: Daemon, bus: str) -> None:
@@ -294,7 +294,7 @@ async def test_the_death_of_a_server_is_told(served: Daemon, bus: str) -> None:
         )
     )
     os.kill(int((served.root / "run/libvirt/network/n1.pid").read_text()), signal.SIGKILL)
-    await until(lambda: told, 5)
+    await until(lambda: told)
     assert told == [["n1", 0.5]]
     connection.disconnect()
 

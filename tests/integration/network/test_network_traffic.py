@@ -116,8 +116,8 @@ async def test_ipv6_router_advertisements_give_an_address(driver: NetworkDriver,
         "<ip family='ipv6' address='fd00:77::1' prefix='64'/></network>"
     )
     one = await guest(driver, guests)
-    await until(lambda: "fd00:77:" in one.run("ip", "-6", "addr", "show", "dev", "eth0"), 20, 0.2)
-    await until(lambda: "tentative" not in one.run("ip", "-6", "addr", "show", "dev", "eth0"), 5, 0.2)
+    await until(lambda: "fd00:77:" in one.run("ip", "-6", "addr", "show", "dev", "eth0"), 60, 0.2)
+    await until(lambda: "tentative" not in one.run("ip", "-6", "addr", "show", "dev", "eth0"), 60, 0.2)
     assert await one.ping("fd00:77::1")
 
 
@@ -245,8 +245,9 @@ async def test_bandwidth_of_a_port_holds(driver: NetworkDriver, guests: contextl
         sink.setblocking(False)
         got, start = 0, time.monotonic() + 2
         while time.monotonic() - start < 3:
-            source.sendto(bytes(1400), ("192.168.150.1", 5002))
-            await asyncio.sleep(0.0008)
+            for _ in range(4):  # more than is let through, also where a busy machine sleeps longer
+                source.sendto(bytes(1400), ("192.168.150.1", 5002))
+            await asyncio.sleep(0.002)
             with contextlib.suppress(BlockingIOError):
                 while True:
                     got += (len(sink.recv(2048)) + 42) * (time.monotonic() > start)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from support.netdaemon import Daemon, daemon
 from support.nethost import Space, bridges
+from support.watcher import watching
 
 NET = """<network><name>n1</name><uuid>81ff0d90-c91e-6742-64da-4a736edb9a9b</uuid><forward mode='nat'/>
 <bridge name='br-v' stp='off'/><ip address='192.168.150.1' prefix='24'>
@@ -35,7 +36,7 @@ def _virsh(served: Daemon, root: Path) -> Virsh:
 
     def run(*args: str, wrong: bool = False) -> str:
         done = subprocess.run(
-            ["virsh", "-q", "-c", served.uri, *args], capture_output=True, text=True, timeout=30, cwd=root, check=False
+            ["virsh", "-q", "-c", served.uri, *args], capture_output=True, text=True, timeout=60, cwd=root, check=False
         )
         assert (done.returncode != 0) == wrong, f"{args}: {done.stdout}{done.stderr}{served.log.read_text()}"
         return (done.stderr if wrong else done.stdout).strip()
@@ -110,18 +111,13 @@ def test_updates_live_and_kept(virsh: Virsh) -> None:
 
 def test_events_reach_a_waiting_virsh(virsh: Virsh, served: Daemon, root: Path) -> None:
     assert virsh("net-event", "--list") == "lifecycle"
-    with subprocess.Popen(
-        ["virsh", "-c", served.uri, "net-event", "--event", "lifecycle", "--loop", "--timeout", "4"],
-        stdout=subprocess.PIPE, text=True, cwd=root,
-    ) as waiting:  # fmt: skip
-        import time
-
-        time.sleep(0.5)
+    words = ["net-event", "--event", "lifecycle", "--loop"]
+    with watching(served.uri, words, root, "<network><name>{}</name></network>".format, "net-") as watcher:
         virsh("net-define", "net.xml")
         virsh("net-start", "n1")
         virsh("net-destroy", "n1")
         virsh("net-undefine", "n1")
-        said, _ = waiting.communicate(timeout=20)
+        said = watcher.heard()
     kinds = [line.rsplit(" ", 1)[1] for line in said.splitlines() if line.startswith("event 'lifecycle'")]
     assert kinds == ["Defined", "Started", "Stopped", "Undefined"]
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from support.qemu import alive, gone, needs_qemu, qemus, tiny
+from support.watcher import watching
 
 pytestmark = [needs_qemu, pytest.mark.skipif(not shutil.which("virsh"), reason="needs virsh (libvirt-clients)")]
 
@@ -27,7 +28,7 @@ class Daemon:
         argv = [sys.executable, "-m", "virtqemud", "--root", str(self.root), "--bus", "none"]
         with (self.root / "words").open("ab") as words:
             self.process = subprocess.Popen(argv, stdout=words, stderr=words)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while self.virsh("version", check=False).returncode:
             assert time.monotonic() < deadline, (self.root / "words").read_text()
             time.sleep(0.05)
@@ -41,7 +42,7 @@ class Daemon:
     def end(self, number: int) -> None:
         assert self.process
         self.process.send_signal(number)
-        self.process.wait(20)
+        self.process.wait(60)
 
 
 @pytest.fixture
@@ -98,7 +99,7 @@ def test_autodestroy_follows_the_client(daemon: Daemon) -> None:
     xml.write_text(tiny("bound"))
     script = f"create {xml} --autodestroy; domstate bound"
     assert "running" in daemon.virsh(script).stdout
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while qemus(daemon.root / "lib"):
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -109,22 +110,12 @@ def test_events_reach_virsh_in_order(daemon: Daemon) -> None:
     xml = daemon.root / "guest.xml"
     xml.write_text(tiny("seen"))
     uri = f"qemu:///system?socket={daemon.socket}"
-    watcher = subprocess.Popen(
-        ["virsh", "-q", "-c", uri, "event", "--all", "--loop", "--timeout", "30"], stdout=subprocess.PIPE, text=True
-    )
-    time.sleep(1)
-    for command in (["define", str(xml)], ["start", "seen", "--paused"], ["resume", "seen"], ["suspend", "seen"],
-                    ["reset", "seen"], ["destroy", "seen"], ["undefine", "seen"]):  # fmt: skip
-        daemon.virsh(*command)
-    happened: list[str] = []
-    assert watcher.stdout
-    with watcher.stdout:
-        while "Undefined Removed" not in happened:
-            line = watcher.stdout.readline()
-            assert line, happened
-            happened.append(line.strip().partition("for domain 'seen'")[2].lstrip(": ") or "reboot")
-    watcher.terminate()
-    watcher.wait(10)
+    with watching(uri, ["event", "--all", "--loop"], daemon.root, tiny) as watcher:
+        for command in (["define", str(xml)], ["start", "seen", "--paused"], ["resume", "seen"], ["suspend", "seen"],
+                        ["reset", "seen"], ["destroy", "seen"], ["undefine", "seen"]):  # fmt: skip
+            daemon.virsh(*command)
+        lines = watcher.heard().splitlines()
+    happened = [line.partition("for domain 'seen'")[2].lstrip(": ") or "reboot" for line in lines]
     steps = [line for line in happened if line != "reboot"]
     assert steps == [
         "Defined Added", "Started Booted", "Suspended Paused", "Resumed Unpaused", "Suspended Paused",
@@ -140,11 +131,11 @@ def test_a_thousand_definitions_are_loaded_in_time(tmp_path: Path) -> None:
     for number in range(1000):
         (folder / f"g{number}.xml").write_text(tiny(f"g{number}", devices="<serial type='pty'/>"))
     daemon = Daemon(tmp_path)
-    begun = time.monotonic()
     daemon.start()
+    assert daemon.process
     try:
         assert len(daemon.virsh("list", "--all", "--name").stdout.split()) == 1000
-        taken = time.monotonic() - begun
+        used = Path(f"/proc/{daemon.process.pid}/stat").read_text().rpartition(")")[2].split()[11:13]
     finally:
         daemon.end(signal.SIGTERM)
-    assert taken < 3
+    assert sum(map(int, used)) / os.sysconf("SC_CLK_TCK") < 3  # of the processor: others may use this machine too

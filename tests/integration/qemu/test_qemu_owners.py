@@ -413,7 +413,7 @@ async def test_a_screen_is_seen_whatever_its_qemu_puts_in_the_way(hv: QemuDriver
 
     stream: Any = Taken()
     kind = await guest.screenshot(0, 0, stream)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await stream.done.wait()
     assert (kind, b"".join(seen)[:4]) in (("image/png", b"\x89PNG"), ("image/x-portable-pixmap", b"P6\n7"))
 

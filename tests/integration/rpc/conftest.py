@@ -45,7 +45,7 @@ class Host:
         """What virsh opens."""
         return f"qemu+unix:///system?socket={self.path}"
 
-    async def virsh(self, *argv: str, status: int = 0, readonly: bool = False, seconds: float = 20) -> str:
+    async def virsh(self, *argv: str, status: int = 0, readonly: bool = False, seconds: float = 60) -> str:
         """What virsh says on both outputs; AssertionError when its exit status is another."""
         uri = f"{self.uri}-ro" if readonly else self.uri
         process = await self.spawn("virsh", "-c", uri, *(["-r"] if readonly else []), *argv)

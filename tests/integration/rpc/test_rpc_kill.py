@@ -27,13 +27,13 @@ async def test_a_killed_server_fails_everything_that_waits(tmp_path: Path) -> No
         root.events.subscribe(lambda *told: None, Domain.lifecycle)
         await root.events.ready()
         calls = [asyncio.ensure_future(domain.monitor_command("wait")) for _ in range(5)]
-        await until((tmp_path / "sock.waiting").exists, 20)
+        await until((tmp_path / "sock.waiting").exists)
         os.kill(pid, signal.SIGKILL)
-        done, _ = await asyncio.wait(calls, timeout=5)
+        done, _ = await asyncio.wait(calls, timeout=60)
         assert len(done) == 5
         assert all(isinstance(call.exception(), SystemError_) for call in done)
         with pytest.raises(Exception, match="closed"):
-            await asyncio.wait_for(near.read(), 5)
+            await asyncio.wait_for(near.read(), 60)
         with pytest.raises(SystemError_, match=r"Connection refused|End of file"):  # its last moment or later
             await root.hostname()
     with serve.serving(f"{tmp_path}/sock"):  # the stale socket is replaced, and the stand-ins go on
@@ -48,9 +48,9 @@ async def test_virsh_hears_of_a_killed_server(tmp_path: Path) -> None:
             "qemu-monitor-command", "one", "--hmp", "wait",
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         )  # fmt: skip
-        await until((tmp_path / "sock.waiting").exists, 20)
+        await until((tmp_path / "sock.waiting").exists)
         os.kill(pid, signal.SIGKILL)
-        out, _ = await asyncio.wait_for(process.communicate(), 10)
+        out, _ = await asyncio.wait_for(process.communicate(), 60)
         assert process.returncode == 1
         assert b"End of file while reading data" in out or b"reset by peer" in out
 
@@ -60,13 +60,12 @@ async def test_killed_clients_leave_nothing(host: Any) -> None:
     callers = [
         await host.spawn("virsh", "-c", host.uri, "qemu-monitor-command", "two", "--hmp", "wait") for _ in range(5)
     ]
-    await until(lambda: len(host.driver.events.subscriptions) == 5 * 27 and host.server.running == 5, 20)
+    await until(lambda: len(host.driver.events.subscriptions) == 5 * 27 and host.server.running == 5)
     fds = len(os.listdir("/proc/self/fd"))
     for process in [*watchers, *callers]:
         process.kill()
     await until(lambda: not host.server.peers)
-    assert not host.driver.events.subscriptions
-    assert len(os.listdir("/proc/self/fd")) <= fds - 10
+    await until(lambda: not host.driver.events.subscriptions and len(os.listdir("/proc/self/fd")) <= fds - 10)
     host.driver.let_go.set()
     await until(lambda: host.server.running == 0)
     assert "two" in await host.virsh("list")

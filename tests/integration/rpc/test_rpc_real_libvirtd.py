@@ -39,7 +39,7 @@ def libvirtd() -> Iterator[str]:
 @pytest.fixture
 async def hypervisor(libvirtd: str) -> AsyncIterator[Any]:
     """libvirt's test driver, which has a running domain "test"."""
-    root: Any = await connect_rpc(Hypervisor, libvirtd, TEST, timeout=10)
+    root: Any = await connect_rpc(Hypervisor, libvirtd, TEST, timeout=60)
     yield root
     await root.close()
 
@@ -100,18 +100,18 @@ async def test_a_stream_from_it(hypervisor: Any) -> None:
     near, far = pipe()
     assert await domain.screenshot(0, 0, far) == "image/png"
     picture = b""
-    while data := await asyncio.wait_for(near.read(), 10):
+    while data := await asyncio.wait_for(near.read(), 60):
         picture += data
     assert picture.startswith(b"\x89PNG")
 
 
 async def test_other_contracts(libvirtd: str) -> None:
-    networks: Any = await connect_rpc(Networks, libvirtd, TEST, timeout=10)
+    networks: Any = await connect_rpc(Networks, libvirtd, TEST, timeout=60)
     (network,) = await networks.networks(0)
     assert network.name == "default"
     assert "<network>" in await network.xml()
     await networks.close()
-    storage: Any = await connect_rpc(Storage, libvirtd, TEST, timeout=10)
+    storage: Any = await connect_rpc(Storage, libvirtd, TEST, timeout=60)
     (pool,) = await storage.pools(0)
     assert pool.name == "default-pool"
     await storage.close()
@@ -131,7 +131,7 @@ async def test_virsh_through_us_to_it(libvirtd: str, tmp_path: Path) -> None:
             "virsh", "-c", f"qemu+unix:///system?socket={tmp_path}/sock", *argv,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         )  # fmt: skip
-        out, _ = await asyncio.wait_for(process.communicate(), 20)
+        out, _ = await asyncio.wait_for(process.communicate(), 60)
         assert process.returncode == 0, out.decode()
         return out.decode()
 

@@ -79,11 +79,11 @@ async def test_files_to_a_domain(host: Any, tmp_path: Path) -> None:
     process = await host.spawn(
         "virsh", "-c", host.uri, "start", "--pass-fds", ",".join(map(str, fds)), "one", pass_fds=fds
     )
-    out, _ = await asyncio.wait_for(process.communicate(), 20)
+    out, _ = await asyncio.wait_for(process.communicate(), 60)
     assert process.returncode == 0, out
     assert host.driver.all[0].files == [b"alpha", b"beta"]
     await until(lambda: not host.server.peers)
-    assert len(os.listdir("/proc/self/fd")) <= before
+    await until(lambda: len(os.listdir("/proc/self/fd")) <= before)
     for fd in fds:
         os.close(fd)
 
@@ -91,7 +91,7 @@ async def test_files_to_a_domain(host: Any, tmp_path: Path) -> None:
 async def test_events(host: Any) -> None:
     process = await host.spawn("virsh", "-c", host.uri, "event", "--all", "--loop", "--timeout", "20")
     assert process.stdout is not None
-    await until(lambda: len(host.driver.events.subscriptions) >= 27, 10)
+    await until(lambda: len(host.driver.events.subscriptions) >= 27)
     await host.virsh("start", "one")
     await host.virsh("reboot", "one")
     host.driver.events.emit(Domain.pm_suspended, host.driver.all[0], 0)
@@ -105,10 +105,10 @@ async def test_events(host: Any) -> None:
         "event 'lifecycle' for domain 'one': Stopped Destroyed",
     ]
     for line in expected:
-        told = (await asyncio.wait_for(process.stdout.readline(), 10)).decode().strip()
+        told = (await asyncio.wait_for(process.stdout.readline(), 60)).decode().strip()
         assert told == line
     process.send_signal(signal.SIGINT)
-    await asyncio.wait_for(process.communicate(), 10)
+    await asyncio.wait_for(process.communicate(), 60)
     await until(lambda: not host.driver.events.subscriptions)
 
 
@@ -127,13 +127,19 @@ async def test_monitor_events(host: Any) -> None:
         "20",
     )
     assert process.stdout is not None
-    await until(lambda: host.driver.events.subscriptions, 10)
+    await until(lambda: host.driver.events.subscriptions)
+    first = asyncio.ensure_future(process.stdout.readline())
+    while not first.done():  # what comes on the heels of the answer to its registration, libvirt may drop
+        host.driver.events.emit(Domain.monitor_event, host.driver.all[1], "RESTORE", 1, 2, None)
+        await asyncio.wait([first], timeout=0.2)
     host.driver.events.emit(Domain.monitor_event, host.driver.all[1], "RESUME", 1, 2, None)
     host.driver.events.emit(Domain.monitor_event, host.driver.all[1], "STOP", 1, 2, '{"a":1}')
-    told = (await asyncio.wait_for(process.stdout.readline(), 10)).decode().strip()
+    told = (await first).decode().strip()
+    while told.startswith("event RESTORE "):
+        told = (await asyncio.wait_for(process.stdout.readline(), 60)).decode().strip()
     assert told == "event STOP at 1.000002 for domain 'two': {\"a\":1}"
     process.send_signal(signal.SIGINT)
-    await asyncio.wait_for(process.communicate(), 10)
+    await asyncio.wait_for(process.communicate(), 60)
 
 
 class Terminal:
@@ -146,7 +152,7 @@ class Terminal:
         os.set_blocking(self.fd, False)
         self.text = b""
 
-    async def expect(self, words: bytes, seconds: float = 10) -> None:
+    async def expect(self, words: bytes, seconds: float = 60) -> None:
         deadline = asyncio.get_running_loop().time() + seconds
         while words not in self.text:
             assert asyncio.get_running_loop().time() < deadline, self.text
@@ -161,7 +167,7 @@ class Terminal:
         os.close(self.fd)
         return os.waitstatus_to_exitcode(status)
 
-    async def end(self, seconds: float = 10) -> int:
+    async def end(self, seconds: float = 60) -> int:
         """The exit status."""
         deadline = asyncio.get_running_loop().time() + seconds
         while True:
@@ -194,17 +200,17 @@ async def test_console_ended_by_the_guest(host: Any) -> None:
 
 async def test_connection_closed_in_a_call(host: Any) -> None:
     process = await host.spawn("virsh", "-c", host.uri, "qemu-monitor-command", "two", "--hmp", "wait")
-    await asyncio.wait_for(host.driver.waiting.wait(), 10)
+    await asyncio.wait_for(host.driver.waiting.wait(), 60)
     for peer in list(host.server.peers.values()):
         peer.disconnect("the test says so")
-    out, _ = await asyncio.wait_for(process.communicate(), 10)
+    out, _ = await asyncio.wait_for(process.communicate(), 60)
     assert process.returncode == 1
     assert b"End of file while reading data" in out or b"Connection reset" in out
 
 
 async def test_client_killed_in_a_call(host: Any) -> None:
     process = await host.spawn("virsh", "-c", host.uri, "qemu-monitor-command", "two", "--hmp", "wait")
-    await asyncio.wait_for(host.driver.waiting.wait(), 10)
+    await asyncio.wait_for(host.driver.waiting.wait(), 60)
     process.kill()
     await process.wait()
     await until(lambda: not host.server.peers)
@@ -216,26 +222,26 @@ async def test_client_killed_in_a_call(host: Any) -> None:
 
 async def test_keepalive_of_virsh(host: Any) -> None:
     process = await host.spawn(
-        "virsh", "-k", "1", "-K", "1", "-c", host.uri, "qemu-monitor-command", "two", "--hmp", "wait"
+        "virsh", "-k", "1", "-K", "3", "-c", host.uri, "qemu-monitor-command", "two", "--hmp", "wait"
     )
-    await asyncio.wait_for(host.driver.waiting.wait(), 10)
-    await asyncio.sleep(3.2)  # three silent intervals: it lives by our answers to its pings
+    await asyncio.wait_for(host.driver.waiting.wait(), 60)
+    await asyncio.sleep(5.2)  # more silent intervals than it waits for: it lives by our answers to its pings
     host.driver.let_go.set()
-    out, _ = await asyncio.wait_for(process.communicate(), 10)
+    out, _ = await asyncio.wait_for(process.communicate(), 60)
     assert process.returncode == 0, out
     assert b"you said wait" in out
 
 
 async def test_keepalive_of_the_server(host: Any) -> None:
-    host.server.set_limits(keepalive_interval=0.1, keepalive_count=2)
+    host.server.set_limits(keepalive_interval=0.1, keepalive_count=20)
     process = await host.spawn("virsh", "-c", host.uri, "event", "--all", "--loop", "--timeout", "20")
-    await until(lambda: len(host.driver.events.subscriptions) == 27, 10)
-    await asyncio.sleep(1.5)  # many silent intervals: virsh lives by its answers to our pings
+    await until(lambda: len(host.driver.events.subscriptions) == 27)
+    await asyncio.sleep(2.5)  # many silent intervals: virsh lives by its answers to our pings
     assert len(host.driver.events.subscriptions) == 27
     process.send_signal(signal.SIGSTOP)
-    await until(lambda: not host.driver.events.subscriptions, 5)  # and is dropped when it gives none
+    await until(lambda: not host.driver.events.subscriptions)  # and is dropped when it gives none
     process.send_signal(signal.SIGCONT)
-    out, _ = await asyncio.wait_for(process.communicate(), 10)
+    out, _ = await asyncio.wait_for(process.communicate(), 60)
     assert b"Disconnected" in out or b"interrupted" in out or process.returncode
 
 

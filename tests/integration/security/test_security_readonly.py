@@ -107,7 +107,7 @@ async def test_a_client_cannot_give_itself_another_identity(tmp_path: Path) -> N
 
         def speak() -> int:
             with socket.socket(socket.AF_UNIX) as client:
-                client.settimeout(5)
+                client.settimeout(60)
                 client.connect(path)
                 # no parameters, no flags
                 client.sendall(struct.pack(">IIIiiIi", 36, 0x20008086, 1, 419, 0, 1, 0) + struct.pack(">II", 0, 0))

@@ -260,7 +260,7 @@ def test_who_connected_and_is_gone_is_not_taken_for_who_has_its_pid_now(tmp_path
         listening.listen()
         script = f"import socket; socket.socket(socket.AF_UNIX).connect({str(tmp_path / 'sock')!r})"
         child = subprocess.Popen([sys.executable, "-c", script])
-        assert child.wait(30) == 0
+        assert child.wait(60) == 0
         near, _ = listening.accept()
         with near:
             who = Identity.of_socket(near)

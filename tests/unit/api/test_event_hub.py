@@ -58,7 +58,7 @@ async def test_watching() -> None:
     await asyncio.sleep(0)
     hub.emit(Domain.rebooted, Bell("1"))
     hub.emit(Domain.lifecycle, Bell("1"), 2, 0)
-    notice = await asyncio.wait_for(first, 1)
+    notice = await asyncio.wait_for(first, 60)
     assert (notice.event, notice.values) == (Domain.lifecycle, (2, 0))
     await watched.aclose()  # type: ignore[attr-defined]
     assert not hub.subscriptions
@@ -123,7 +123,7 @@ async def test_pipe() -> None:
     await asyncio.sleep(0)
     assert not blocked.done()
     assert [await far.read(3), await far.read(), await far.read()] == [b"hel", b"lo", b"world"]
-    await asyncio.wait_for(blocked, 1)
+    await asyncio.wait_for(blocked, 60)
     await near.hole(3)
     await near.finish()
     assert [await far.read(), await far.read(), await far.read()] == [b"!", bytes(3), b""]
@@ -137,7 +137,7 @@ async def test_pipe_aborted() -> None:
     await asyncio.sleep(0)
     near.abort(NoDomain("gone"))
     with pytest.raises(NoDomain):
-        await asyncio.wait_for(waiting, 1)
+        await asyncio.wait_for(waiting, 60)
     with pytest.raises(NoDomain):
         await far.write(b"x")
 

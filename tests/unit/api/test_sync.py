@@ -100,7 +100,7 @@ def test_events_come_on_the_thread_of_the_instance() -> None:
 
         stop = instance.listen(listener, Domain.lifecycle, red)
         red.create(7)
-        assert arrived.wait(5)
+        assert arrived.wait(60)
         stop()
         red.create(8)
     assert heard == [("lifecycle", "red", (2, 7), "splitvirt Street")]
@@ -128,7 +128,7 @@ def test_many_instances_and_many_threads() -> None:
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(20)
+            thread.join(60)
         assert len(results) == 8 * 40
 
 
@@ -146,7 +146,7 @@ def test_closing_ends_calls_that_wait() -> None:
     thread.start()
     time.sleep(0.05)
     instance.close()
-    thread.join(5)
+    thread.join(60)
     assert not thread.is_alive()
     assert len(outcome) == 1
 

@@ -50,7 +50,7 @@ def test_ctrl_c_ends_watching_without_a_traceback(tmp_path: Path) -> None:
         while "not set up" not in watching.stdout.readline():
             pass
         watching.send_signal(signal.SIGINT)
-        _, said = watching.communicate(timeout=20)
+        _, said = watching.communicate(timeout=60)
     assert (watching.returncode, said.strip()) == (130, "")
 
 

@@ -54,7 +54,7 @@ def test_who_holds_a_pid_file(tmp_path: Path) -> None:
         with path.open("r+") as file:
             fcntl.lockf(file, fcntl.LOCK_EX)
             (tmp_path / "locked").touch()
-            time.sleep(10)
+            time.sleep(60)
         os._exit(0)
     try:
         while not (tmp_path / "locked").exists():

@@ -43,10 +43,10 @@ def loaded(name: str, root: Path, bus: str) -> set[str]:
     # an environment of its own: coverage and debuggers load what they like
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, env={"PATH": os.environ["PATH"]}) as process:
         try:
-            assert asyncio.run(asyncio.wait_for(_running(name, root / f"run/libvirt/{name}-sock"), 30)) == []
+            assert asyncio.run(asyncio.wait_for(_running(name, root / f"run/libvirt/{name}-sock"), 60)) == []
         finally:
             process.send_signal(signal.SIGTERM)
-        said, _ = process.communicate(timeout=30)
+        said, _ = process.communicate(timeout=60)
     return set(said.split())
 
 

@@ -16,7 +16,7 @@ from splitvirt.dbus.table import interfaces_of
 
 
 def _run(code: str) -> None:
-    done = subprocess.run([sys.executable, "-c", START + code], capture_output=True, text=True, timeout=30)
+    done = subprocess.run([sys.executable, "-c", START + code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
 
 

@@ -96,7 +96,7 @@ def test_own_sockets_are_used_again_while_they_are_the_ones(tmp_path: Path) -> N
 def test_what_is_kept_and_of_no_use_is_dropped(tmp_path: Path) -> None:
     manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     manager.bind(str(tmp_path / "notify"))
-    manager.settimeout(5)
+    manager.settimeout(60)
     first, second = opened(tmp_path / "a", {}), opened(tmp_path / "b", {})
     store(second, {one.kind: one.socket for one in first}, Notifier(str(tmp_path / "notify")))
     said = [socket.recv_fds(manager, 1000, 4) for _ in range(6)]

@@ -46,7 +46,7 @@ async def test_signals_come_in_the_loop_until_it_is_enough() -> None:
         {signal.SIGUSR1: lambda: came.put_nowait("one"), signal.SIGUSR2: lambda: came.put_nowait("two")}
     ):
         os.kill(os.getpid(), signal.SIGUSR1)
-        assert await asyncio.wait_for(came.get(), 10) == "one"
+        assert await asyncio.wait_for(came.get(), 60) == "one"
         os.kill(os.getpid(), signal.SIGUSR2)
-        assert await asyncio.wait_for(came.get(), 10) == "two"
+        assert await asyncio.wait_for(came.get(), 60) == "two"
     assert signal.getsignal(signal.SIGUSR1) == before

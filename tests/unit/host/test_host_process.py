@@ -26,7 +26,7 @@ async def spawn(code: str, lifetime: str = "app", **more: object) -> tuple[Launc
 @pytest.mark.parametrize("lifetime", ["app", "keep"])
 async def test_status_of_what_ended(lifetime: str) -> None:
     launcher, held = await spawn("raise SystemExit(7)", lifetime)
-    assert await held.wait(10)
+    assert await held.wait(60)
     assert held.status == 7
     assert held.ended
     assert not held.signal(signal.SIGTERM)
@@ -36,7 +36,7 @@ async def test_status_of_what_ended(lifetime: str) -> None:
 
 async def test_stop_is_gentle_then_hard() -> None:
     launcher, held = await spawn("import time; time.sleep(60)")
-    assert await held.stop(5)
+    assert await held.stop(60)
     assert held.status == -signal.SIGTERM
     read, write = os.pipe()
     stubborn = "import signal, time; signal.signal(15, signal.SIG_IGN); print('ready', flush=True); time.sleep(60)"
@@ -54,7 +54,7 @@ async def test_every_waiter_and_callback_is_told_once() -> None:
     launcher, held = await spawn("import time; time.sleep(0.05)")
     told: list[int] = []
     held.on_end(lambda: told.append(1))
-    assert all(await asyncio.gather(held.wait(5), held.wait(5)))
+    assert all(await asyncio.gather(held.wait(60), held.wait(60)))
     await asyncio.sleep(0)
     assert told == [1]
     launcher.close()
@@ -71,7 +71,7 @@ async def test_identity_is_number_and_start_time() -> None:
         assert Held.open(2**22 - 1) is None
         assert command_name(child.pid) == "sleep"
         held.signal(signal.SIGKILL)
-        assert await held.wait(5)
+        assert await held.wait(60)
         held.close()
     finally:
         child.kill()
@@ -85,7 +85,7 @@ async def test_what_a_process_inherits(tmp_path: Path) -> None:
     code = "import os; print(os.listdir('/proc/self/fd'), os.environ.get('A'), os.getsid(0) == os.getpid())"
     with (tmp_path / "out").open("wb") as output:
         launcher, held = await spawn(code, fds=[given], env={"A": "b"}, output=output)
-        assert await held.wait(10)
+        assert await held.wait(60)
     listed, word, leads = (tmp_path / "out").read_text().rsplit(" ", 2)
     assert f"'{given}'" in listed
     assert f"'{other}'" not in listed
@@ -104,7 +104,7 @@ async def test_an_ignored_sigchld_does_no_harm() -> None:
     old = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     try:
         launcher, held = await spawn("import time; time.sleep(0.1)")
-        assert await held.wait(10)
+        assert await held.wait(60)
         assert held.status is None
         launcher.close()
     finally:

@@ -115,7 +115,7 @@ async def test_a_socket_at_a_long_path(tmp_path: Path) -> None:
     folder.mkdir()
     server = Server({Hypervisor: MemoryHypervisor()}, access=Access("QEMU"))
     await server.listen(folder / "sock")
-    hypervisor = await connect(f"qemu:///system?socket={folder}/sock", readonly=True, timeout=5)
+    hypervisor = await connect(f"qemu:///system?socket={folder}/sock", readonly=True, timeout=60)
     assert await hypervisor.type() == "QEMU"
     await hypervisor.close()
     await server.close()

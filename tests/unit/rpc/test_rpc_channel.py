@@ -81,7 +81,7 @@ async def test_a_frame_of_the_largest_size() -> None:
     payload = os.urandom((32 << 20) - 28)
     with Ends() as ends:
         data = memoryview(frame(7, 2, CALL, 1, 0, payload))
-        await asyncio.wait_for(asyncio.get_running_loop().sock_sendall(ends.far, data), 10)
+        await asyncio.wait_for(asyncio.get_running_loop().sock_sendall(ends.far, data), 60)
         await until(lambda: ends.sink.messages)
         assert ends.sink.messages[0].payload == payload
 
@@ -230,7 +230,7 @@ async def test_everything_sent_arrives_in_order_and_close_flushes() -> None:
         ends.channel.close()
         ends.channel.send(b"too late")
         got = b""
-        while data := await asyncio.wait_for(asyncio.get_running_loop().sock_recv(ends.far, 1 << 20), 5):
+        while data := await asyncio.wait_for(asyncio.get_running_loop().sock_recv(ends.far, 1 << 20), 60):
             got += data
         assert got == b"".join(frames)
         assert ends.sink.ends == [None]
@@ -243,7 +243,7 @@ async def test_drain() -> None:
         await asyncio.sleep(0.01)
         assert not waiting.done()
         while not waiting.done():
-            await asyncio.wait_for(asyncio.get_running_loop().sock_recv(ends.far, 1 << 20), 5)
+            await asyncio.wait_for(asyncio.get_running_loop().sock_recv(ends.far, 1 << 20), 60)
         assert ends.channel.pending <= HIGH_WATER
 
 

@@ -137,7 +137,7 @@ async def test_who_does_not_prove_itself_keeps_nobody_else_out(guarded: Guarded)
 async def test_who_waits_too_long_or_at_the_end_is_let_go(guarded: Guarded) -> None:
     guarded.access.proof = True
     server = guarded.house.server
-    server.set_limits(auth_seconds=0.2)
+    server.set_limits(auth_seconds=1)
     clients = [await guarded.connect(ALICE) for _ in range(4)]
     for client in clients:
         assert await client.at_end()
