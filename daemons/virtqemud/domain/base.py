@@ -172,6 +172,10 @@ class DomainBase(Domain):
         """The guest has let go of a device."""
         raise NotImplementedError
 
+    async def plug_vcpus(self, live: DomainXML) -> None:
+        """Plug in the vCPUs that a QEMU is not started with, and note which are there now."""
+        raise NotImplementedError
+
     async def place_threads(self, live: DomainXML) -> None:
         """Have every thread of a QEMU that was just started run where and how its configuration says."""
         raise NotImplementedError

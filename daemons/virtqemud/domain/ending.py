@@ -189,7 +189,7 @@ class Ending(DomainBase):
             pid=process.pid if process else 0,
             started=process.started if process else 0,
             boot_id=self.driver.boot_id,
-            vcpus=guest.vcpus if guest else [],
+            vcpus=[guest.vcpus.get(n, 0) for n in range(max(guest.vcpus, default=-1) + 1)] if guest else [],
             helpers=[(helper.pid, helper.started) for helper in self.helpers],
             autodestroy=self.autodestroy,
             fake_reboot=self.fake_reboot,

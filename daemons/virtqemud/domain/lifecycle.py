@@ -106,6 +106,8 @@ class Lifecycle(Ending):
     async def _boot(self, live: DomainXML, flags: int) -> None:
         guest = self.running()
         self.learn_chardevs(live, await guest.learn())
+        if live.vcpus:
+            await self.plug_vcpus(live)
         if live.cputune is not None or live.vcpu_cpuset:
             await self.place_threads(live)
         for command, arguments in before_boot(live, self.driver.settings):

@@ -16,6 +16,7 @@ from .disks import Disks, disk_path
 from .interfaces import Interfaces
 from .memory import Memory
 from .vcpus import Processors
+from .vcpustates import count
 
 _MEMORY = {
     c.VIR_DOMAIN_MEMORY_STAT_SWAP_IN: "swap_in",
@@ -97,18 +98,16 @@ class Statistics(Memory, Processors, Disks, Interfaces):
     async def _vcpu(self, ask: bool) -> list[TypedParam]:
         shown = self.current
         told = [
-            TypedParam.uint("vcpu.current", self.vcpus_now(shown)),
+            TypedParam.uint("vcpu.current", count(shown)),
             TypedParam.uint("vcpu.maximum", shown.vcpu or 1),
         ]
         guest = self.guest
         if guest is None:
             return told
-        running = self.current_state == c.VIR_DOMAIN_RUNNING
-        for number, tid in enumerate(guest.vcpus):
+        for number, tid in sorted(guest.vcpus.items()):
             ran, waited = usage.thread_nanoseconds(guest.process.pid, tid)
-            state = c.VIR_VCPU_RUNNING if running else c.VIR_VCPU_OFFLINE
             told += [
-                TypedParam.int_(f"vcpu.{number}.state", state),
+                TypedParam.int_(f"vcpu.{number}.state", c.VIR_VCPU_RUNNING),
                 TypedParam.ullong(f"vcpu.{number}.time", ran),
                 TypedParam.ullong(f"vcpu.{number}.wait", 0),
                 TypedParam.ullong(f"vcpu.{number}.delay", waited),

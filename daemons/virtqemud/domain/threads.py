@@ -60,7 +60,7 @@ class Threads(DomainBase):
             wanted = as_set(cpumap)
             if live is not None:
                 guest = self.running()
-                others = [*guest.vcpus, *(await self._running_threads()).values()]
+                others = [*guest.vcpus.values(), *(await self._running_threads()).values()]
                 bind_emulator(guest.process.pid, others, wanted)
                 _note_emulator(live, wanted)
                 self.record()
@@ -73,11 +73,11 @@ class Threads(DomainBase):
 
     async def place_threads(self, live: DomainXML) -> None:
         guest, threads = self.running(), await self._running_threads() if numbers(live) else {}
-        for number, tid in enumerate(guest.vcpus):
+        for number, tid in guest.vcpus.items():
             place_vcpu(live, number, tid)
         for number, tid in threads.items():
             place_iothread(live, number, tid)
-        place_emulator(live, guest.process.pid, [*guest.vcpus, *threads.values()])
+        place_emulator(live, guest.process.pid, [*guest.vcpus.values(), *threads.values()])
 
     async def iothreads(self, flags: int = 0) -> list[IOThread]:
         """I/O threads, and where they may run."""

@@ -186,10 +186,10 @@ class Tools(DomainBase):
 
     async def set_guest_vcpus(self, cpumap: str, state: int, flags: int = 0) -> None:
         """Have the guest use processors, or not."""
-        from splitvirt.host.topology import parse_list
+        from .vcpustates import numbers
 
         only(flags, 0, "qemuDomainSetGuestVcpus")
-        wanted = [{"logical-id": number, "online": bool(state)} for number in parse_list(cpumap)]
+        wanted = [{"logical-id": number, "online": bool(state)} for number in sorted(numbers(cpumap))]
         await self.ask_agent("guest-set-vcpus", {"vcpus": wanted})
 
     async def guest_info(self, types: int = 0, flags: int = 0) -> list[TypedParam]:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Collection
 
 from splitvirt.api import constants as c
 from splitvirt.api.domain_tune import Vcpu, VcpuInfo
 from splitvirt.api.errors import ConfigUnsupported, InvalidArg, OperationUnsupported, Timeout
 from splitvirt.api.params import TypedParam
-from splitvirt.host import topology, usage
-from splitvirt.xml.cputune import Vcpu as Vcpu_
+from splitvirt.host import usage
 from splitvirt.xml.domain import Domain as DomainXML
 from virtqemud.flags import only
 
+from . import vcpustates as states
 from .base import CONFIG, LIVE, DomainBase
 from .pins import affinity, as_map, as_set, bind, place_vcpu
 
@@ -24,10 +25,6 @@ UNPLUG = 5.0
 
 class Processors(DomainBase):
     """Processors and I/O threads."""
-
-    def vcpus_now(self, shown: DomainXML) -> int:
-        """Processors that are plugged in."""
-        return shown.vcpu_current or shown.vcpu or 1
 
     async def vcpu_count(self, flags: int = 0) -> int:
         """How many processors."""
@@ -40,7 +37,7 @@ class Processors(DomainBase):
             cpus = await self.ask_agent("guest-get-vcpus")
             return len(cpus) if flags & c.VIR_DOMAIN_VCPU_MAXIMUM else sum(1 for cpu in cpus if cpu["online"])
         shown = self.pick(flags)
-        return (shown.vcpu or 1) if flags & c.VIR_DOMAIN_VCPU_MAXIMUM else self.vcpus_now(shown)
+        return (shown.vcpu or 1) if flags & c.VIR_DOMAIN_VCPU_MAXIMUM else states.count(shown)
 
     async def set_vcpus(self, count: int, flags: int = 0) -> None:
         """Give it so many processors."""
@@ -51,105 +48,112 @@ class Processors(DomainBase):
             return
         async with self.job.hold("set_vcpus"):
             live, config = self.impact(flags)
-            if flags & c.VIR_DOMAIN_VCPU_MAXIMUM:
-                self._set_most_vcpus(live, config, count)
-                return
-            for shown, kind in ((live, "live domain"), (config, "persistent domain")):
-                if shown is not None and count > (shown.vcpu or 1):
-                    raise InvalidArg(f"requested vcpus is greater than max allowable vcpus for the {kind}: {count} > {shown.vcpu or 1}", domain=QEMU)  # fmt: skip  # noqa: E501
+            if flags & c.VIR_DOMAIN_VCPU_MAXIMUM and live is not None:
+                raise InvalidArg("maximum vcpu count of a live domain can't be modified", domain=QEMU)
+            changed = config.copy() if config is not None else None
             if live is not None:
-                await self._plug_vcpus(live, count)
-            if config is not None:
-                changed = config.copy()
-                changed.vcpu_current = count if count != (changed.vcpu or 1) else None
-                changed.vcpus = []
+                states.check_count(live, count, "live domain")
+            if changed is not None and flags & c.VIR_DOMAIN_VCPU_MAXIMUM:
+                states.set_most(changed, count)
+            elif changed is not None:
+                states.set_count(changed, count, hotpluggable=bool(flags & c.VIR_DOMAIN_VCPU_HOTPLUGGABLE))
+            if live is not None:
+                await self._come_to(live, count)
+            if changed is not None:
                 self.keep(changed)
 
-    def _set_most_vcpus(self, live: DomainXML | None, config: DomainXML | None, count: int) -> None:
-        if live is not None:
-            raise InvalidArg("maximum vcpu count of a live domain can't be modified", domain=QEMU)
-        assert config is not None
-        changed = config.copy()
-        if changed.cpu is not None and changed.cpu.topology is not None:
-            raise InvalidArg("CPU topology doesn't match the desired vcpu count", domain=QEMU)
-        now = min(self.vcpus_now(changed), count)
-        changed.vcpu = count
-        changed.vcpu_current = now if now != count else None
-        changed.vcpus = []
-        if (
-            changed.cputune is not None
-        ):  # pins of what is not there are left out when a guest is read, schedulers refused
-            changed.cputune.vcpupins = [pin for pin in changed.cputune.vcpupins if pin.vcpu < count]
-            changed.cputune.vcpuscheds = [sched for sched in changed.cputune.vcpuscheds if max(sched.vcpus) < count]
-        self.keep(changed)
+    async def set_vcpu(self, cpumap: str, state: bool, flags: int = 0) -> None:
+        """Plug one processor in, or out; at the next start have any of them there, or not."""
+        only(flags, LIVE | CONFIG, "qemuDomainSetVcpu")
+        chosen = states.numbers(cpumap)
+        async with self.job.hold("set_vcpu"):
+            live, config = self.impact(flags)
+            changed = config.copy() if config is not None else None
+            for shown, what in ((live, "live"), (changed, "persistent")):
+                if shown is not None:
+                    states.check_present(shown, chosen, what)
+            if live is not None:
+                self._check_one(chosen, bool(state))
+            if changed is not None:
+                states.choose(changed, chosen, enabled=bool(state))
+            if live is not None:
+                await (self._add_vcpus if state else self._remove_vcpus)(live, sorted(chosen))
+            if changed is not None:
+                self.keep(changed)
 
-    async def _plug_vcpus(self, live: DomainXML, count: int) -> None:
-        """Plug processors in, in the order that QEMU offers them, or ask the guest to let go of the last."""
-        monitor = self.running().monitor
-        slots = list(reversed(await monitor.execute("query-hotpluggable-cpus")))
-        used = [slot for slot in slots if "qom-path" in slot]
-        free = [slot for slot in slots if "qom-path" not in slot]
-        have = sum(slot["vcpus-count"] for slot in used)
-        while have < count and free:
-            slot = free.pop(0)
-            number = len(slots) - len(free) - 1
-            await monitor.execute("device_add", {"driver": slot["type"], "id": f"vcpu{number}", **slot["props"]})
-            have += slot["vcpus-count"]
-        plugged = [slot for slot in used if str(slot["qom-path"]).startswith("/machine/peripheral/")]
-        while have > count:
-            if not plugged:
-                raise ConfigUnsupported("failed to find appropriate hotpluggable vcpus to reach the desired target vcpu count", domain=QEMU)  # fmt: skip  # noqa: E501
-            slot = plugged.pop()
-            await monitor.execute("device_del", {"id": str(slot["qom-path"]).rpartition("/")[2]})
-            have -= slot["vcpus-count"]
-            await self._unplugged(str(slot["qom-path"]))
-        live.vcpu_current = count if count != (live.vcpu or 1) else None
-        before = set(self.running().vcpus)
-        await self.running().learn()
-        self.record()
-        for number, tid in enumerate(self.running().vcpus):
-            if tid not in before:
-                place_vcpu(live, number, tid)
+    def _check_one(self, chosen: Collection[int], state: bool) -> None:
+        guest = self.running()
+        for number in sorted(chosen):
+            if (number in guest.vcpus) == state:
+                raise InvalidArg(f"vcpu '{number}' is already in requested state", domain=QEMU)
+            if not state and number not in guest.plugged:
+                raise OperationUnsupported(f"vcpu '{number}' can't be unplugged", domain=QEMU)
+        if len(chosen) > 1:
+            raise OperationUnsupported("only one hotpluggable entity can be selected", domain=QEMU)
 
-    async def _unplugged(self, path: str) -> None:
+    async def _come_to(self, live: DomainXML, count: int) -> None:
+        """Plug processors in, the first that are not there first, or have the guest let go of the last."""
+        guest = self.running()
+        more = count - len(guest.vcpus)
+        if more > 0:
+            await self._add_vcpus(live, [n for n in range(live.vcpu or 1) if n not in guest.vcpus][:more])
+        elif more < 0:
+            last = sorted(guest.plugged, reverse=True)[:-more]
+            if len(last) < -more:
+                words = "failed to find appropriate hotpluggable vcpus to reach the desired target vcpu count"
+                raise ConfigUnsupported(words, domain=QEMU)
+            await self._remove_vcpus(live, last)
+
+    async def plug_vcpus(self, live: DomainXML) -> None:
+        numbers = states.to_plug(live)
+        if numbers:
+            await self._plug_in(numbers)
+        guest = self.running()
+        states.note_running(live, guest.vcpus, guest.plugged)
+
+    async def _add_vcpus(self, live: DomainXML, numbers: list[int]) -> None:
+        try:
+            await self._plug_in(numbers)
+        finally:
+            self._note(live)
+        for number in numbers:
+            place_vcpu(live, number, self.running().vcpus[number])
+
+    async def _plug_in(self, numbers: list[int]) -> None:
+        guest = self.running()
+        # one entry a processor, the last one first: QEMU's machines with several a device are not x86
+        slots = list(reversed(await guest.monitor.execute("query-hotpluggable-cpus")))
+        try:
+            for number in numbers:
+                slot = slots[number]
+                device = {"driver": slot["type"], "id": f"vcpu{number}", **slot["props"]}
+                await guest.monitor.execute("device_add", device)
+        finally:
+            await guest.learn()
+
+    async def _remove_vcpus(self, live: DomainXML, numbers: list[int]) -> None:
+        guest = self.running()
+        try:
+            for number in numbers:
+                await guest.monitor.execute("device_del", {"id": f"vcpu{number}"})
+                await self._unplugged(number)
+        finally:
+            self._note(live)
+
+    async def _unplugged(self, number: int) -> None:
         """Wait until the guest has let go of a processor. Timeout when it does not."""
-        monitor, deadline = self.running().monitor, time.monotonic() + UNPLUG
-        while any(slot.get("qom-path") == path for slot in await monitor.execute("query-hotpluggable-cpus")):
+        guest, deadline = self.running(), time.monotonic() + UNPLUG
+        while number in guest.vcpus:
             if time.monotonic() > deadline:
                 words = "vcpu unplug request timed out. Unplug result must be manually inspected in the domain"
                 raise Timeout(words, domain=QEMU)
             await asyncio.sleep(0.05)
+            await guest.learn()
 
-    async def set_vcpu(self, cpumap: str, state: bool, flags: int = 0) -> None:
-        """Have single processors there at the next start, or not."""
-        only(flags, LIVE | CONFIG, "qemuDomainSetVcpu")
-        chosen = topology.parse_list(cpumap)
-        if not chosen:
-            raise InvalidArg("no vcpus selected for modification", domain=QEMU)
-        async with self.job.hold("set_vcpu"):
-            live, config = self.impact(flags)
-            if live is not None:
-                raise OperationUnsupported("single vcpus of a running domain cannot be chosen", domain=QEMU)
-            assert config is not None
-            changed = config.copy()
-            self._choose(changed, set(chosen), bool(state))
-            self.keep(changed)
-
-    def _choose(self, on: DomainXML, chosen: set[int], state: bool) -> None:
-        most = on.vcpu or 1
-        for number in sorted(chosen):
-            if number >= most:
-                raise InvalidArg(f"vcpu '{number}' is out of range of persistent vcpu count '{most}'", domain=QEMU)
-            if not number:
-                raise InvalidArg(f"vCPU '{number}' can't be modified", domain=QEMU)
-        known = {vcpu.id: vcpu for vcpu in on.vcpus}
-        now = self.vcpus_now(on)
-        on.vcpus = [known.get(n) or Vcpu_(id=n, enabled=n < now, hotpluggable=False) for n in range(most)]
-        for vcpu in on.vcpus:
-            if vcpu.id in chosen:
-                vcpu.enabled, vcpu.hotpluggable = state, True
-        enabled = sum(1 for vcpu in on.vcpus if vcpu.enabled)
-        on.vcpu_current = enabled if enabled != most else None
+    def _note(self, live: DomainXML) -> None:
+        guest = self.running()
+        states.note_running(live, guest.vcpus, guest.plugged)
+        self.record()
 
     async def _set_guest_vcpus(self, count: int) -> None:
         cpus = await self.ask_agent("guest-get-vcpus")
@@ -172,13 +176,13 @@ class Processors(DomainBase):
             Vcpu(
                 VcpuInfo(
                     number,
-                    c.VIR_VCPU_RUNNING if self.current_state == c.VIR_DOMAIN_RUNNING else c.VIR_VCPU_OFFLINE,
+                    c.VIR_VCPU_RUNNING,
                     usage.thread_nanoseconds(guest.process.pid, tid)[0],
                     usage.thread_processor(guest.process.pid, tid),
                 ),
                 affinity(tid),
             )
-            for number, tid in enumerate(guest.vcpus)
+            for number, tid in sorted(guest.vcpus.items())
         ]
 
     async def vcpu_pins(self, flags: int = 0) -> list[list[bool]]:
@@ -195,11 +199,11 @@ class Processors(DomainBase):
             live, config = self.impact(flags)
             for shown in (live, config):
                 if shown is not None and vcpu >= (shown.vcpu or 1):
-                    raise InvalidArg(f"vcpu {vcpu} is out of range of {'live' if shown is live else 'persistent'} cpu count {shown.vcpu or 1 if shown is live else self.vcpus_now(shown)}", domain=QEMU)  # fmt: skip  # noqa: E501
+                    raise InvalidArg(f"vcpu {vcpu} is out of range of {'live' if shown is live else 'persistent'} cpu count {shown.vcpu or 1 if shown is live else states.count(shown)}", domain=QEMU)  # fmt: skip  # noqa: E501
             wanted = as_set(cpumap)
             if live is not None:
                 threads = self.running().vcpus
-                if vcpu < len(threads):
+                if vcpu in threads:
                     bind(threads[vcpu], wanted)
                 _note_pin(live, vcpu, wanted)
                 self.record()

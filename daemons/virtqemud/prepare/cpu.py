@@ -1,5 +1,7 @@
 """The guest's CPU: its model where none was named, how strictly it is checked, its vCPUs and their topology."""
 
+import itertools
+
 from splitvirt.api.errors import ConfigUnsupported, InternalError, XMLError
 from splitvirt.xml.cpu import Cpu
 from splitvirt.xml.cputune import Vcpu
@@ -60,10 +62,33 @@ def individual(domain: Domain, total: int) -> None:
         if vcpu.id >= total:
             raise XMLError(f"vcpu id '{vcpu.id}' is out of range of maximum vcpu count")
         states[vcpu.id] = vcpu
+    check_individual(states)
     for vcpu in states:
         if vcpu.hotpluggable is None:
             vcpu.hotpluggable = not vcpu.enabled
     domain.vcpus, domain.vcpu_current = states, sum(vcpu.enabled for vcpu in states)
+
+
+def check_individual(states: list[Vcpu]) -> None:
+    """What is said of each: those that a QEMU is started with are the first ones, in their order."""
+    first = states[0]
+    if not first.enabled:
+        raise ConfigUnsupported("vcpu 0 can't be offline")
+    if first.hotpluggable:
+        raise ConfigUnsupported("vcpu0 can't be hotpluggable")
+    if first.order not in (None, 0, 1):
+        raise ConfigUnsupported("vcpu0 must be enabled first")
+    if len({bool(vcpu.order) for vcpu in states if vcpu.enabled}) > 1:
+        raise ConfigUnsupported("all vcpus must have either set or unset order")
+    for before, vcpu in itertools.pairwise(states):
+        if vcpu.hotpluggable is not False:
+            continue
+        if before.hotpluggable:
+            raise ConfigUnsupported("online non-hotpluggable vcpus need to be ordered prior to hotplugable vcpus")
+        if (before.order or 0) > (vcpu.order or 0):
+            raise ConfigUnsupported("online non-hotpluggable vcpus must be ordered in ascending order")
+        if not vcpu.enabled:
+            raise ConfigUnsupported(f"vcpu '{vcpu.id}' is both offline and not hotpluggable")
 
 
 def check(domain: Domain, caps: Capabilities) -> None:
@@ -89,16 +114,6 @@ def check_vcpus(domain: Domain, caps: Capabilities) -> None:
     total = domain.vcpu or 0
     if not total:
         raise InternalError("CPU IDs in <numa> exceed the <vcpu> count")
-    for vcpu in domain.vcpus:
-        if vcpu.id == 0 and not vcpu.enabled:
-            raise ConfigUnsupported("vcpu 0 can't be offline")
-        if vcpu.id == 0 and vcpu.hotpluggable:
-            raise ConfigUnsupported("vcpu0 can't be hotpluggable")
-        if vcpu.id == 0 and vcpu.order not in (None, 0, 1):
-            raise ConfigUnsupported("vcpu0 must be enabled first")
-    orders = {bool(vcpu.order) for vcpu in domain.vcpus if vcpu.enabled}
-    if len(orders) > 1:
-        raise ConfigUnsupported("all vcpus must have either set or unset order")
     limit = (caps.machine(domain.os.machine or "") or {}).get("cpu-max") if domain.os else None
     if limit and total > limit:
         raise ConfigUnsupported(f"Maximum CPUs greater than specified machine type limit {limit}")

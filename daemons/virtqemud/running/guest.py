@@ -21,6 +21,8 @@ from .monitor import Monitor, OnEvent
 
 log = logging.getLogger(__name__)
 
+PERIPHERAL = "/machine/peripheral/"
+"""Where QEMU keeps devices that were given an id, as those that were plugged in are."""
 GREETING = 30.0
 """Seconds that a QEMU has from its start to its monitor's greeting."""
 
@@ -35,7 +37,10 @@ class Guest:
     def __init__(self, places: GuestPlaces, process: Held, monitor: Monitor) -> None:
         self.places, self.process, self.monitor = places, process, monitor
         self.helpers: list[Held] = []
-        self.vcpus: list[int] = []
+        self.vcpus: dict[int, int] = {}
+        """Numbers of threads by vCPU, in the order in which they came."""
+        self.plugged: frozenset[int] = frozenset()
+        """The vCPUs that came after the start, and may leave."""
         self._words_from = 0
 
     @classmethod
@@ -92,7 +97,8 @@ class Guest:
         for answer in (cpus, chardevs):
             if isinstance(answer, VirtError):
                 raise answer
-        self.vcpus = [int(cpu["thread-id"]) for cpu in sorted(cpus, key=lambda cpu: int(cpu["cpu-index"]))]
+        self.vcpus = {int(cpu["cpu-index"]): int(cpu["thread-id"]) for cpu in cpus}
+        self.plugged = frozenset(int(cpu["cpu-index"]) for cpu in cpus if cpu["qom-path"].startswith(PERIPHERAL))
         return {chardev["label"]: chardev for chardev in chardevs}
 
     async def kill(self, grace: float = TERM_GRACE) -> bool:

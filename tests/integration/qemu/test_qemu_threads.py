@@ -51,10 +51,10 @@ async def test_threads_are_scheduled_at_the_start_and_when_they_come(hv: Any) ->
     vm = await hv.define(tuned(SCHEDULED))
     for _ in range(2):
         await vm.create(PAUSED)
-        assert policies(vm.guest.process.pid, *vm.guest.vcpus) == [os.SCHED_IDLE, os.SCHED_BATCH]
+        assert policies(vm.guest.process.pid, *vm.guest.vcpus.values()) == [os.SCHED_IDLE, os.SCHED_BATCH]
         assert policies(await iothread(vm, 1), await iothread(vm, 2)) == [os.SCHED_IDLE, os.SCHED_OTHER]
         await vm.set_vcpus(3)
-        assert policies(*vm.guest.vcpus) == [os.SCHED_BATCH, os.SCHED_OTHER, os.SCHED_BATCH]
+        assert policies(*vm.guest.vcpus.values()) == [os.SCHED_BATCH, os.SCHED_OTHER, os.SCHED_BATCH]
         await vm.add_iothread(7)
         assert policies(await iothread(vm, 7)) == [os.SCHED_OTHER]
         await vm.destroy()
@@ -73,7 +73,7 @@ async def test_real_time_or_why_not(hv: Any) -> None:
             await vm.create(PAUSED)
         return
     await vm.create(PAUSED)
-    (tid,) = vm.guest.vcpus
+    (tid,) = vm.guest.vcpus.values()
     assert (os.sched_getscheduler(tid), os.sched_getparam(tid).sched_priority) == (os.SCHED_FIFO, 2)
 
 
@@ -124,13 +124,13 @@ async def test_threads_are_pinned_at_the_start_and_when_they_come(hv: Any) -> No
     vm = await hv.create(tuned(pins), PAUSED)
     pid = vm.guest.process.pid
     await vm.set_vcpus(3)
-    first, second, third = (os.sched_getaffinity(tid) for tid in vm.guest.vcpus)
+    first, second, third = (os.sched_getaffinity(tid) for tid in vm.guest.vcpus.values())
     assert (first, second) == ({LAST}, {FIRST})
     assert third >= set(OURS)
     io = [await iothread(vm, 1), await iothread(vm, 2)]
     assert os.sched_getaffinity(io[0]) == {LAST}
     assert os.sched_getaffinity(io[1]) >= set(OURS)
-    others = {int(name) for name in os.listdir(f"/proc/{pid}/task")} - {*vm.guest.vcpus, *io}
+    others = {int(name) for name in os.listdir(f"/proc/{pid}/task")} - {*vm.guest.vcpus.values(), *io}
     assert {tuple(os.sched_getaffinity(tid)) for tid in others} == {(FIRST,)}
     await vm.pin_emulator([number == LAST for number in range(LAST + 1)])
     assert {tuple(os.sched_getaffinity(tid)) for tid in others} == {(LAST,)}
