@@ -25,6 +25,8 @@ SETTLE_SECONDS = 0.02
 """How long after its pid file a dnsmasq in the foreground may still fail: it drops privileges then."""
 
 BACKOFF_FIRST, BACKOFF_MOST = 0.5, 60.0
+PASSES = 200
+"""How often processes are looked through for strays at most, where new ones come all the time."""
 STEADY_SECONDS = 30.0
 """After so long a life a dnsmasq that dies is started again at once."""
 
@@ -131,13 +133,19 @@ class Server:
         return None
 
     async def end_strays(self) -> None:
-        """End what an earlier run of ours started and had no time to see the pid file of. Reads all of /proc."""
-        ended = True
-        while ended:  # again while there are any: one that goes into the background has a child
-            strays = list(filter(None, map(self._ours, map(int, filter(str.isdigit, os.listdir("/proc"))))))
-            ended = bool(strays)
-            for held in strays:
-                ended &= await held.stop(0.0)
+        """End what an earlier run of ours started and had no time to see the pid file of. Reads all of /proc.
+
+        One that goes into the background leaves a child in its place: so until no process is new.
+        """
+        seen: set[int] = set()
+        for _ in range(PASSES):
+            new = {int(name) for name in os.listdir("/proc") if name.isdigit()} - seen
+            if not new:
+                return
+            seen |= new
+            for held in filter(None, map(self._ours, sorted(new))):
+                if not await held.stop(0.0):
+                    log.error("dnsmasq of network %s (pid %d) cannot be ended", self.name, held.pid)
                 held.close()
 
     def _ended(self) -> None:
