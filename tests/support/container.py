@@ -1,10 +1,12 @@
 """A machine of a test's own: this Debian under a real systemd in a container, with splitvirt installed as services."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 import sysconfig
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,9 +24,11 @@ packages=$(realpath --relative-to={top} {packages})
 case $packages in ../*) packages={packages};; *) packages=/srv/checkout/$packages;; esac
 cd /opt/splitvirt/lib/python3*/site-packages
 printf '%s\n' /srv/checkout/common /srv/checkout/daemons "$packages" > checkout.pth
-printf '%s\n' '#!/opt/splitvirt/bin/python' 'import sys' 'from splitvirt.cli.__main__ import main' 'sys.exit(main())' \\
-    > /opt/splitvirt/bin/splitvirt
-chmod 755 /opt/splitvirt/bin/splitvirt
+for program in splitvirt:splitvirt.cli virtqemud:virtqemud virtnetworkd:virtnetworkd; do
+    printf '%s\n' '#!/opt/splitvirt/bin/python' 'import sys' "from ${{program#*:}}.__main__ import main" 'sys.exit(main())' \\
+        > /opt/splitvirt/bin/${{program%:*}}
+    chmod 755 /opt/splitvirt/bin/${{program%:*}}
+done
 """
 CARD = "<interface type='network'><source network='default'/><model type='virtio'/></interface>"
 DEMO = """<domain type='qemu'>
@@ -45,7 +49,7 @@ class Container:
         self.name = name
 
     def run(
-        self, *command: str, user: str = "", timeout: float = 60, **given: object
+        self, *command: str, user: str = "", timeout: float = 120, **given: object
     ) -> subprocess.CompletedProcess[str]:
         """Run a command in it, as root or as `user`; the output is kept as text, the status is not looked at."""
         return subprocess.run(
@@ -66,7 +70,7 @@ class Container:
     def _as(user: str) -> list[str]:
         return ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups", "--reset-env"] if user else []
 
-    def ok(self, *command: str, user: str = "", timeout: float = 60) -> str:
+    def ok(self, *command: str, user: str = "", timeout: float = 120) -> str:
         """Run a command that has to succeed; its output."""
         done = self.run(*command, user=user, timeout=timeout)
         assert done.returncode == 0, (
@@ -74,7 +78,7 @@ class Container:
         )
         return done.stdout
 
-    def shell(self, script: str, *, user: str = "", timeout: float = 60) -> str:
+    def shell(self, script: str, *, user: str = "", timeout: float = 120) -> str:
         """Run a shell script that has to succeed; its output."""
         return self.ok("bash", "-euc", script, user=user, timeout=timeout)
 
@@ -82,9 +86,23 @@ class Container:
         """Write a file in it."""
         done = subprocess.run(
             [str(SCRIPT), "exec", self.name, "sh", "-c", f"mkdir -p {os.path.dirname(path)}; cat > {path}"],
-            input=text, text=True, check=False, capture_output=True, timeout=30,
+            input=text, text=True, check=False, capture_output=True, timeout=120,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
+
+    def logged(self, *words: str) -> str:
+        """What `journalctl` finds, once it has all that was said before this call."""
+        self.ok("journalctl", "--sync")
+        return self.ok("journalctl", "--no-pager", *words)
+
+    def reload(self, daemon: str) -> None:
+        """Have a daemon read its configuration again; systemd itself does not wait until it has."""
+        unit, since = f"{daemon}.service", self.ok("date", "+%F %T.%6N").strip()
+        self.ok("systemctl", "reload-or-restart", unit)
+        deadline = time.monotonic() + 60
+        while not re.search("configuration reloaded|is ready", self.logged("-u", unit, "--since", since)):
+            assert time.monotonic() < deadline, self.journal()
+            time.sleep(0.05)
 
     def journal(self) -> str:
         """The last lines of the journal, for a failing test's message."""
@@ -103,7 +121,7 @@ def container(name: str, bus: str = "", unmasked: str = "") -> Iterator[Containe
         pytest.skip("dbus-broker is not installed")
     environment = os.environ | {"BUS": bus, "READ_ONLY": str(TOP), "UNMASKED": unmasked}
     booted = subprocess.run(
-        [str(SCRIPT), "start", name], env=environment, capture_output=True, text=True, timeout=120, check=False,
+        [str(SCRIPT), "start", name], env=environment, capture_output=True, text=True, timeout=270, check=False,
         stdin=subprocess.DEVNULL,
     )  # fmt: skip
     try:

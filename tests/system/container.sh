@@ -26,7 +26,7 @@ hierarchies() { for h in $V1 systemd unified; do [ -d "/sys/fs/cgroup/$h" ] && e
 join() { # put this shell into the container's cgroups, below $2; its systemd removes those that it finds empty
   local h i
   for h in $(hierarchies); do
-    for i in $(seq 50); do enter_cgroup "$h" "$1" "$2" 2>/dev/null && continue 2; done
+    for i in $(seq 50); do enter_cgroup "$h" "$1" "$2" 2>/dev/null && continue 2; sleep 0.01; done
     die "cannot join cgroup $h/splitvirt-$1$2"
   done
 }
@@ -53,14 +53,14 @@ start() {
     exec setsid unshare --fork --pid --mount --uts --ipc --net --cgroup --propagation private --kill-child=SIGKILL \
       /bin/bash "$SELF" inside "${args[@]}" </dev/null >"$STATE/$name/log" 2>&1 ) &
   parent=$!; disown; echo $parent > "$STATE/$name/parent"
-  for i in $(seq 500); do
+  for i in $(seq 6000); do
     pid=$(pgrep -P "$parent" | head -1)
     [ -n "$pid" ] && [ -S "/proc/$pid/root/run/systemd/private" ] && [ "$(cat "/proc/$pid/comm")" = systemd ] && break
     [ -d "/proc/$parent" ] || { cat "$STATE/$name/log" >&2; stop "$name"; die "it did not boot"; }
     sleep 0.02
   done
   echo "$pid" > "$STATE/$name/pid"
-  enter "$name" timeout 60 systemctl is-system-running --wait >/dev/null || {
+  enter "$name" timeout 180 systemctl is-system-running --wait >/dev/null || {
     enter "$name" systemctl --failed --no-legend --no-pager >&2; return 1; }
 }
 

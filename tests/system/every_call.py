@@ -65,7 +65,7 @@ class Front:
         values = [self.handle(row.contract, v, things) if isinstance(v, type) else v for v in row.values]
         call, root = row.call, self.roots[row.contract]
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 if self.front == "bus":
                     result = await root._remote.invoke(call, values)
                 else:

@@ -96,7 +96,7 @@ def test_sockets_of_its_own_outlive_restart_and_crash(quiet: Container) -> None:
         disturb(host, [restart, lambda: crash(host)], 2 * kills)
         check(host, clients, 2 * kills)
         host.ok("virt-admin", "-c", "virtqemud:///system", "daemon-timeout", "--timeout", "1")
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while host.run("test", "-e", "/run/libvirt/virtqemud-sock").returncode == 0 and time.monotonic() < deadline:
             time.sleep(0.1)
         assert "virtqemud-sock" not in host.ok("ls", "/run/libvirt"), "an idle exit leaves sockets that nobody answers"

@@ -48,10 +48,10 @@ def fine(defined: Container) -> Iterator[Container]:
     host.write("/etc/polkit-1/rules.d/10-test.rules", RULES)
     host.write("/etc/libvirt/virtqemud.conf", 'access_drivers = [ "polkit" ]\n')
     host.shell(f"cd /etc/polkit-1/rules.d; chmod 755 .; chmod 644 10-test.rules; {RESTART}")
-    host.ok("systemctl", "reload-or-restart", "virtqemud.service")
+    host.reload("virtqemud")
     yield host
     host.shell(f"rm /etc/polkit-1/rules.d/10-test.rules /etc/libvirt/virtqemud.conf; {RESTART}")
-    host.ok("systemctl", "reload-or-restart", "virtqemud.service")
+    host.reload("virtqemud")
 
 
 def test_everybody_may_look_and_the_group_may_manage(defined: Container) -> None:
