@@ -78,6 +78,10 @@ if [ ! -e "$root/etc/libvirt/qemu/networks" ]; then # an admin who removed the d
 fi
 install -d "$root/usr/bin"
 ln -sf ../lib/splitvirt/bin/splitvirt "$root/usr/bin/splitvirt"
+install -d "$root/usr/sbin"
+for daemon in virtqemud virtnetworkd; do # by hand: --check-config, --root
+  [ -e "$root/usr/sbin/$daemon" ] || ln -sf ../lib/splitvirt/bin/$daemon "$root/usr/sbin/$daemon"
+done
 for page in "$here"/docs/man/*.[18]; do
   [ -e "$page" ] && put 644 "/usr/share/man/man${page##*.}" "$page"
 done
@@ -99,9 +103,11 @@ if [ -n "$now" ]; then
     echo "install.sh: libvirt's own daemon is disabled; to go back: systemctl enable --now$rivals"
   fi
   for daemon in virtqemud virtnetworkd; do
+    case $(systemctl is-enabled $daemon.service $daemon.socket) in *masked*) continue ;; esac # somebody wants it so
     systemctl --quiet enable $daemon.service $daemon.socket $daemon-ro.socket $daemon-admin.socket
     systemctl --quiet --global enable $daemon.service $daemon.socket $daemon-admin.socket
-    systemctl start $daemon.socket $daemon-ro.socket $daemon-admin.socket
+    systemctl start $daemon.socket $daemon-ro.socket $daemon-admin.socket 2>/dev/null ||
+      systemctl restart $daemon.service # it runs without one of them, and brings it along
   done
   systemctl try-restart virtnetworkd.service virtqemud.service
 fi

@@ -5,7 +5,7 @@ import re
 import time
 
 import pytest
-from support.container import Container
+from support.container import TOP, Container
 
 pytestmark = pytest.mark.long
 
@@ -54,17 +54,47 @@ def test_the_screen_shows_the_suite_without_starting_anything(host: Container) -
     assert data["virtqemud"]["calls"] > 0
 
 
-def test_the_doctor_is_content_and_names_what_breaks(host: Container) -> None:
-    assert host.run("splitvirt", "doctor", "--quiet").stdout == "\n"
-    host.shell("systemctl stop virtnetworkd.socket; systemctl disable virtnetworkd.socket")
-    try:
-        told = host.run("splitvirt", "doctor", "--json")
-        assert told.returncode == 1
-        wrong = [one for one in json.loads(told.stdout) if one["level"] == "problem"]
-        assert {one["mend"] for one in wrong} >= {"systemctl enable --now virtnetworkd.socket"}
-    finally:
-        host.shell("systemctl enable virtnetworkd.socket virtnetworkd-ro.socket virtnetworkd-admin.socket; "
-                   "systemctl start virtnetworkd.socket virtnetworkd-ro.socket virtnetworkd-admin.socket")  # fmt: skip
+BROKEN = """
+virsh -c qemu:///system list
+systemctl stop virtqemud-ro.socket
+systemctl stop virtnetworkd.service virtnetworkd.socket
+systemctl disable virtnetworkd.service virtnetworkd.socket
+systemctl mask virtnetworkd.socket
+rm /run/libvirt/libvirt-sock
+rm /usr/share/dbus-1/system-services/org.splitvirt.virtqemud.service
+rm /usr/share/dbus-1/system.d/org.splitvirt.virtnetworkd.conf
+systemctl mask --now polkit.service
+echo log_level = 9 > /etc/libvirt/virtnetworkd.conf
+"""
+UNMASK = "systemctl unmask virtnetworkd.socket && systemctl enable --now virtnetworkd.socket"
+EDIT = "${EDITOR:-vi} +1 /etc/libvirt/virtnetworkd.conf"
+PROBLEMS = {
+    "configuration": f"{EDIT} && systemctl try-reload-or-restart virtnetworkd.service",
+    "clients that name no driver": "ln -sf virtqemud-sock /run/libvirt/libvirt-sock",
+    "org.splitvirt.virtqemud": "packaging/install.sh --now",
+    "org.splitvirt.virtnetworkd": "packaging/install.sh --now",
+    "virtqemud, socket for read-only calls":
+        "systemctl enable virtqemud-ro.socket && systemctl restart virtqemud.service",
+    "virtnetworkd, socket for calls": UNMASK,
+    "virtnetworkd, socket for read-only calls": "systemctl enable --now virtnetworkd-ro.socket",
+    "virtnetworkd, socket for administration": "systemctl enable --now virtnetworkd-admin.socket",
+    "virtnetworkd.socket": UNMASK,
+    "virtnetworkd.service": "systemctl enable --now virtnetworkd.service",
+    "polkit": "systemctl unmask polkit.service",
+}  # fmt: skip
+
+
+def test_what_the_doctor_finds_is_mended_by_the_commands_that_it_names(host: Container) -> None:
+    assert host.run("splitvirt", "doctor", "--quiet").stdout == ""
+    host.shell(BROKEN)
+    told = host.run("splitvirt", "doctor", "--json")
+    assert told.returncode == 1
+    wrong = {one["about"]: one["mend"] for one in json.loads(told.stdout) if one["level"] == "problem"}
+    for mend in dict.fromkeys([*wrong.values(), *PROBLEMS.values()]):
+        script = mend.replace(EDIT, "rm -f /etc/libvirt/virtnetworkd.conf")
+        host.shell(script.replace("packaging/install.sh", f"{TOP}/packaging/install.sh --python /opt/splitvirt"))
+    assert wrong == PROBLEMS
+    assert host.run("splitvirt", "doctor", "--quiet").stdout == ""
     assert host.run("splitvirt", "doctor").returncode == 0
 
 
