@@ -21,11 +21,8 @@ class Places:
         self.cache = layout.caches("qemu")
         self.nvram = self.lib / "nvram"
         self.save = self.lib / "save"
-        self.snapshot = self.lib / "snapshot"
-        self.dump = self.lib / "dump"
         self.channel = self.lib / "channel/target"
         self.swtpm = layout.lib / "swtpm"
-        self.swtpm_log = self.log.parent / "swtpm/libvirt/qemu"
 
     def make(self, *, passable: bool = False) -> None:
         """Make the folders that are always needed, for the owner alone.

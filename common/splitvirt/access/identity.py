@@ -127,14 +127,6 @@ class Identity:
         """Whether the very process that connected is still there."""
         return self.start_time != 0 and start_time(self.pid) == self.start_time
 
-    def open_pidfd(self) -> int:
-        """A new pidfd of the calling process; ProcessLookupError when it has ended."""
-        fd = os.pidfd_open(self.pid)
-        if self.alive():
-            return fd
-        os.close(fd)
-        raise ProcessLookupError(f"process {self.pid} has ended")
-
     def __str__(self) -> str:
         process = f" in process {self.pid}" if self.pid else ""
         return f"user {self.user} ({self.uid}){process}"

@@ -35,12 +35,6 @@ def resident_kib(pid: int) -> int:
         return 0
 
 
-def faults(pid: int) -> tuple[int, int]:
-    """Minor and major page faults of a process."""
-    fields = _stat(Path(f"/proc/{pid}/stat"))
-    return (int(fields[7]), int(fields[9])) if fields else (0, 0)
-
-
 def interface_counters(name: str) -> dict[str, int] | None:
     """rx and tx bytes, packets, errors and drops of a network interface; None when there is none of that name."""
     for line in Path("/proc/self/net/dev").read_text().splitlines()[2:]:

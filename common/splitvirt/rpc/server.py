@@ -112,11 +112,6 @@ class Server:
         self.accepting = True
         self._balance()
 
-    def unlisten(self, listener: Listener) -> None:
-        """Close one socket; its clients stay."""
-        self._listeners.remove(listener)
-        listener.close()
-
     def _accepted(self, listener: Listener, sock: socket.socket) -> bool:
         if self._full():
             return False

@@ -47,12 +47,6 @@ def link_durable(path: str | os.PathLike[str], target: str | os.PathLike[str]) -
         sync_folder(link.parent)
 
 
-def rename_durable(old: str | os.PathLike[str], new: str | os.PathLike[str]) -> None:
-    """Move a file within one folder for good."""
-    os.rename(old, new)
-    sync_folder(Path(new).parent)
-
-
 def sync_folder(folder: str | os.PathLike[str]) -> None:
     """Bring a folder's entries to the disk."""
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -3,35 +3,9 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-DEVICES: tuple[str, ...] = (
-    # Devices whose properties differ between builds and versions: `Capabilities.device_has` knows these. Those with
-    # OpenGL are not among them: QEMU 7.2 aborts when asked for their properties while their module is not installed.
-    *("virtio-blk-pci", "virtio-net-pci", "virtio-scsi-pci", "virtio-serial-pci", "virtio-balloon-pci"),
-    *("virtio-rng-pci", "virtio-gpu-pci", "virtio-vga", "virtio-9p-pci"),
-    *("virtio-blk-device", "virtio-net-device", "virtio-iommu-pci", "virtio-mem-pci", "virtio-pmem-pci"),
-    *("virtio-crypto-pci", "virtio-input-host-pci", "virtio-keyboard-pci", "vhost-vsock-pci", "vhost-scsi-pci"),
-    *("vhost-user-fs-pci", "vhost-user-blk-pci", "vhost-user-gpu", "vfio-pci", "vfio-pci-nohotplug", "vfio-ccw"),
-    *("scsi-hd", "scsi-cd", "scsi-disk", "scsi-block", "scsi-generic", "ide-hd", "ide-cd", "floppy", "isa-fdc"),
-    *("usb-storage", "usb-host", "usb-redir", "usb-hub", "usb-kbd", "usb-tablet", "usb-mouse", "usb-ccid"),
-    *("qemu-xhci", "nec-usb-xhci", "ich9-usb-ehci1", "piix3-usb-uhci", "piix4-usb-uhci", "pci-bridge", "pxb"),
-    *("pxb-pcie", "pcie-root-port", "ioh3420", "pcie-pci-bridge", "i82801b11-bridge", "x3130-upstream"),
-    *("PIIX4_PM", "ICH9-LPC", "intel-iommu", "amd-iommu", "VGA", "qxl", "qxl-vga", "cirrus-vga", "vmware-svga"),
-    *("bochs-display", "ramfb", "secondary-vga", "nvdimm", "pc-dimm", "ivshmem-plain", "ivshmem-doorbell"),
-    *("megasas", "mptsas1068", "lsi", "ahci", "pvscsi", "e1000", "e1000e", "rtl8139", "vmxnet3", "tpm-tis"),
-    *("tpm-crb", "vmgenid", "vmcoreinfo", "pvpanic", "pvpanic-pci", "i6300esb", "ib700", "isa-serial", "pci-serial"),
-    *("isa-parallel", "isa-debugcon", "hda-duplex", "hda-output", "hda-micro", "usb-audio", "mch", "i440FX-pcihost"),
-    *("q35-pcihost", "igb", "virtio-scsi-device", "vhost-user-vsock-pci", "virtio-sound-pci", "nvme", "sdhci-pci"),
-)
-
-OBJECTS: tuple[str, ...] = (
-    *("memory-backend-ram", "memory-backend-file", "memory-backend-memfd", "memory-backend-epc", "iothread"),
-    *("rng-builtin", "rng-random", "rng-egd", "secret", "tls-creds-x509", "throttle-group", "sev-guest"),
-    *("thread-context", "main-loop", "pr-manager-helper", "input-linux", "cryptodev-backend-builtin"),
-)
-
 
 class Capabilities:
-    """The answers of one emulator, and whether KVM works with it. Immutable; made by `virtqemud.probe`."""
+    """The answers of one emulator, and whether KVM works with it. Immutable; made by `virtqemud.emulator.probe`."""
 
     def __init__(self, facts: Mapping[str, Any], *, kvm: bool = False, why_no_kvm: str = "") -> None:
         self.facts = facts
@@ -47,7 +21,6 @@ class Capabilities:
         self.devices = frozenset(facts["devices"])
         self.objects = frozenset(facts["objects"])
         self._aliases = {machine["alias"]: machine["name"] for machine in facts["machines"] if "alias" in machine}
-        self._properties: dict[str, list[str]] = facts["properties"]
         self._options: dict[str, list[str]] = facts["options"]
         self._schema = frozenset(facts["schema"])
 
@@ -89,17 +62,9 @@ class Capabilities:
         """Whether `-device name` exists."""
         return name in self.devices
 
-    def device_has(self, device: str, prop: str) -> bool:
-        """Whether a device of `DEVICES` has a property."""
-        return prop in self._properties.get(device, ())
-
     def has_object(self, name: str) -> bool:
         """Whether `-object name` exists."""
         return name in self.objects
-
-    def object_has(self, name: str, prop: str) -> bool:
-        """Whether an object of `OBJECTS` has a property."""
-        return prop in self._properties.get(name, ())
 
     def machine_has(self, prop: str) -> bool:
         """Whether `-machine` takes an option (of the machine base class, as query-command-line-options lists them)."""
@@ -113,10 +78,6 @@ class Capabilities:
         """Whether `-option` takes a parameter."""
         return parameter in self._options.get(option, ())
 
-    def has_command(self, command: str) -> bool:
-        """Whether the monitor takes a command, or sends an event, of that name."""
-        return command in self._schema
-
     def schema(self, path: str) -> bool:
         """Whether QEMU's schema holds a path.
 
@@ -125,11 +86,6 @@ class Capabilities:
         "blockdev-add/file/aio", "netdev_add/type=vhost-vdpa", "object-add/qom-type=sev-guest".
         """
         return path in self._schema
-
-    @property
-    def tpm_backends(self) -> list[str]:
-        """TPM backends: "passthrough", "emulator"."""
-        return list(self.facts["tpm-types"])
 
     @property
     def tpm_models(self) -> list[str]:

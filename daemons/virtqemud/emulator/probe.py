@@ -22,14 +22,14 @@ from splitvirt.host.paths import make_private, user_cache
 from splitvirt.host.process import Launcher, User
 from splitvirt.store.files import write_volatile
 
-from .capabilities import DEVICES, OBJECTS, Capabilities, schema_paths
+from .capabilities import Capabilities, schema_paths
 
 if TYPE_CHECKING:
     from virtqemud.running.monitor import Monitor
 
 log = logging.getLogger(__name__)
 
-FORMAT = 4
+FORMAT = 5
 """Raised whenever what is asked or how it is kept changes, so that older caches are asked again."""
 
 DEADLINE = 30.0
@@ -121,7 +121,7 @@ def binary_key(emulator: str) -> str:
     if not os.access(emulator, os.X_OK) or not S_ISREG(stat.st_mode):
         why = os.strerror(EISDIR if S_ISDIR(stat.st_mode) else EACCES)
         raise SystemError_(f"QEMU binary {emulator} is not executable: {why}", domain=VIR_FROM_QEMU)
-    facts = (emulator, stat.st_size, stat.st_ino, stat.st_mtime_ns, FORMAT, DEVICES, OBJECTS)
+    facts = (emulator, stat.st_size, stat.st_ino, stat.st_mtime_ns, FORMAT)
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:32]
 
 
@@ -186,7 +186,6 @@ _QUESTIONS: dict[str, tuple[str, dict[str, Any] | None]] = {
     "objects": ("qom-list-types", {"implements": "user-creatable", "abstract": False}),
     "options": ("query-command-line-options", None),
     "schema": ("query-qmp-schema", None),
-    "tpm-types": ("query-tpm-types", None),
     "tpm-models": ("query-tpm-models", None),
 }
 
@@ -196,8 +195,6 @@ async def _questions(monitor: Monitor, accelerator: str) -> dict[str, Any]:
 
     answers = dict(zip(_QUESTIONS, await monitor.batch(*_QUESTIONS.values()), strict=True))
     got = {name: [] if isinstance(answer, CommandError) else answer for name, answer in answers.items()}
-    devices = sorted(entry["name"] for entry in got["devices"])
-    objects = sorted(entry["name"] for entry in got["objects"])
     version = got["version"]["qemu"]
     return {
         "version": [version["major"], version["minor"], version["micro"]],
@@ -207,13 +204,11 @@ async def _questions(monitor: Monitor, accelerator: str) -> dict[str, Any]:
         "cpus": {accelerator: [_lean(model) for model in got["cpus"]]},
         "expansions": {accelerator: await _expand(monitor, "host" if accelerator == "kvm" else "max")},
         "models": await _models(monitor, got["cpus"]) if accelerator == "tcg" else {},
-        "devices": devices,
-        "objects": objects,
-        "properties": await _properties(monitor, set(devices), set(objects)),
+        "devices": sorted(entry["name"] for entry in got["devices"]),
+        "objects": sorted(entry["name"] for entry in got["objects"]),
         "options": {entry["option"]: sorted(p["name"] for p in entry["parameters"]) for entry in got["options"]},
         "schema": sorted(schema_paths(got["schema"])),
         "displays": _displays(got["schema"]),
-        "tpm-types": got["tpm-types"],
         "tpm-models": got["tpm-models"],
     }
 
@@ -258,16 +253,3 @@ async def _models(monitor: Monitor, cpus: list[dict[str, Any]]) -> dict[str, dic
 
 UNNAMED = re.compile("base|host|max|.*-v[0-9]+")
 """CPU models of QEMU's that are no named ones: those of the machine itself, and versions of a model."""
-
-
-async def _properties(monitor: Monitor, devices: set[str], objects: set[str]) -> dict[str, list[str]]:
-    asked = [("device-list-properties", name) for name in DEVICES if name in devices]
-    asked += [("qom-list-properties", name) for name in OBJECTS if name in objects]
-    # The last questions: a binary that falls over one of them has answered all that came before.
-    calls = (monitor.execute(command, {"typename": name}) for command, name in asked)
-    answers = await asyncio.gather(*calls, return_exceptions=True)
-    return {
-        name: sorted(entry["name"] for entry in answer)
-        for (_, name), answer in zip(asked, answers, strict=True)
-        if not isinstance(answer, BaseException)
-    }

@@ -281,9 +281,9 @@ async def test_counts(house: House) -> None:
 async def test_a_path_of_any_length(house: House, tmp_path: Path) -> None:
     long = tmp_path / ("d" * 100) / ("e" * 100)
     long.mkdir(parents=True)
-    listener = await house.server.listen(long / "sock", mode=0o666)
+    await house.server.listen(long / "sock", mode=0o666)
     assert (long / "sock").stat().st_mode & 0o777 == 0o666
-    house.server.unlisten(listener)
+    await house.server.close()
     assert list(long.iterdir()) == []
 
 
