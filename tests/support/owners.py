@@ -3,11 +3,16 @@
 import contextlib
 import os
 import shutil
+import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from splitvirt.host.paths import Layout
+from virtqemud.driver import QemuDriver
 
 UID, GID = 65123, 65124
 """A user and a group that no host has."""
@@ -31,6 +36,42 @@ needs_notes = pytest.mark.skipif(
     os.geteuid() != 0 or not _notes(),
     reason="needs trusted extended attributes in /var/tmp, and root",
 )
+
+
+def driver(folder: Path, **config: Any) -> QemuDriver:
+    """The system daemon's driver, below a root that other users get through."""
+    (folder / "root").mkdir(0o711, exist_ok=True)
+    return QemuDriver(Layout.under(folder / "root", "system"), CONFIG | config)
+
+
+@contextlib.asynccontextmanager
+async def serving(folder: Path) -> AsyncIterator[QemuDriver]:
+    """That driver, open; its guests end with it."""
+    made = driver(folder)
+    await made.open()
+    yield made
+    for guest in list(made.guests):
+        if guest.active:
+            await guest.destroy()
+    await made.close()
+
+
+def run(argv: list[str], **more: Any) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end."""
+    return subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False, **more)
+
+
+def status(pid: int) -> dict[str, str]:
+    """What the kernel says of a process."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
+
+
+def runs_as(pid: int, uid: int, gid: int) -> None:
+    """See that a process is somebody's, with no way back and no capability."""
+    about = status(pid)
+    assert (about["Uid"].split(), about["Gid"].split()) == ([str(uid)] * 4, [str(gid)] * 4)
+    assert {about[f"Cap{name}"] for name in ("Inh", "Prm", "Eff", "Amb")} == {"0" * 16}
 
 
 @contextlib.contextmanager
