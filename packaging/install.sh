@@ -87,6 +87,7 @@ for page in "$here"/docs/man/*.[18]; do
 done
 if [ -e "$here/packaging/completion/splitvirt.bash" ]; then
   install -D -m 644 "$here/packaging/completion/splitvirt.bash" "$root/usr/share/bash-completion/completions/splitvirt"
+  for daemon in virtqemud virtnetworkd; do ln -sf splitvirt "$root/usr/share/bash-completion/completions/$daemon"; done
   install -D -m 644 "$here/packaging/completion/_splitvirt" "$root/usr/share/zsh/vendor-completions/_splitvirt"
 fi
 

@@ -21,9 +21,30 @@ COMMANDS = {
 def parser_for(command: str) -> argparse.ArgumentParser:
     """The parser of one command, the same that man pages and completions are made from."""
     what = COMMANDS[command]
-    made = argparse.ArgumentParser(prog=f"splitvirt {command}", description=f"{what[0].upper()}{what[1:]}.")
+    exits = "".join(f"\n  {status:<4} {text}" for status, text in exits_of(command).items())
+    examples = "".join(f"\n  {line}" for line in examples_of(command))
+    made = argparse.ArgumentParser(
+        prog=f"splitvirt {command}",
+        description=f"{what[0].upper()}{what[1:]}.",
+        epilog=f"exit status:{exits}" + (f"\n\nexamples:{examples}" if examples else ""),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     import_module(f"splitvirt.cli.{command}").arguments(made)
     return made
+
+
+def exits_of(command: str) -> dict[int, str]:
+    """The exit statuses of one command: its own, and those of all."""
+    own: dict[int, str] = import_module(f"splitvirt.cli.{command}").EXITS
+    return dict(
+        sorted(({1: "it failed, for the reason that is printed", 2: "the command line is wrong"} | own).items())
+    )
+
+
+def examples_of(command: str) -> list[str]:
+    """Command lines that show what one command is for: those in its module's documentation."""
+    text = import_module(f"splitvirt.cli.{command}").__doc__ or ""
+    return [line for line in text.splitlines() if line.startswith("splitvirt ")]
 
 
 def main(argv: list[str] | None = None) -> int:

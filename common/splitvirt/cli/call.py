@@ -18,6 +18,8 @@ from splitvirt.api.record import ObjectWire
 from splitvirt.api.wire import Many
 from splitvirt.connect import Uri, connect, contract_of
 
+EXITS = {0: "it was answered"}
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """What the subcommand takes."""

@@ -18,6 +18,8 @@ from splitvirt.cli.services import DAEMONS, bus, polkit, rival, sockets, units
 from splitvirt.cli.status import layout_of
 from splitvirt.host.paths import SOCKET_PATH_MAX, Layout, socket_path_fits
 
+EXITS = {0: "nothing is wrong", 1: "something is"}
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """What the subcommand takes."""

@@ -27,10 +27,20 @@ VERDICTS = {
 }
 
 
+EXITS = {
+    0: "the guest shut down",
+    3: "it was destroyed",
+    4: "it crashed",
+    5: "it failed",
+    130: "it was stopped by Ctrl-C",
+}
+
+
 def arguments(parser: argparse.ArgumentParser) -> None:
     """What the subcommand takes."""
-    parser.add_argument("xml", type=Path, help="the guest's domain XML")
-    parser.add_argument("--root", type=Path, help="keep everything below this directory (default: a temporary one)")
+    parser.add_argument("xml", metavar="FILE", type=Path, help="the guest's domain XML")
+    root = "keep everything below this directory (default: a temporary one)"
+    parser.add_argument("--root", metavar="DIR", type=Path, help=root)
     parser.add_argument("--console", action="store_true", help="connect the terminal to the guest's first console")
     parser.add_argument("--expose", action="store_true", help="let virsh look inside; prints the URI")
     parser.add_argument("--virt-type", choices=("qemu", "kvm"), help="emulation or KVM, instead of what the XML says")

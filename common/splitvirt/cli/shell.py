@@ -8,6 +8,8 @@ from typing import Any
 
 from splitvirt.api.errors import VirtError
 
+EXITS = {0: "the prompt was left"}
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """What the subcommand takes."""

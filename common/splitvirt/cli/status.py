@@ -33,6 +33,9 @@ class Daemon:
     objects: dict[str, int] = field(default_factory=dict)
 
 
+EXITS = {0: "a daemon runs, or starts at the first call", 3: "no daemon is there at all"}
+
+
 def arguments(parser: argparse.ArgumentParser) -> None:
     """What the subcommand takes."""
     parser.add_argument("--root", metavar="DIR", help="the daemons that were started with --root DIR")

@@ -76,6 +76,13 @@ class Options:
     check_config: bool
 
 
+EXITS = {
+    0: "it left in order",
+    1: "something failed, and is said",
+    2: "the command line is wrong",
+    6: "the configuration is wrong",
+}
+
 SWITCHES = {
     "--verbose": "log debug messages to standard error as well",
     "--check-config": "say what is wrong with the configuration, and end",

@@ -30,9 +30,31 @@ def test_man_pages_have_no_errors(page: Path) -> None:
     assert done.stderr == ""
 
 
-def test_completion_completes() -> None:
-    script = f"source {TOP}/packaging/completion/splitvirt.bash; COMP_WORDS=(splitvirt st); COMP_CWORD=1; _splitvirt; "
-    done = subprocess.run(
-        ["bash", "-ec", script + 'echo "${COMPREPLY[@]}"'], capture_output=True, text=True, check=True
-    )
-    assert done.stdout.split() == ["status"]
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("splitvirt st", "status"),
+        ("/usr/bin/splitvirt do", "doctor"),
+        ("splitvirt doctor --j", "--json"),
+        ("splitvirt run --virt-type ", "qemu kvm"),
+        ("splitvirt call -c net", "network:///system"),
+        ("splitvirt call domain_by_n", "domain_by_name"),
+        ("virtqemud --che", "--check-config"),
+        ("virtnetworkd --bus s", "system session"),
+        ("virtqemud --root /usr/lib/syste", "/usr/lib/systemd"),
+        ("splitvirt status x", ""),
+    ],
+)
+def test_completion_completes(line: str, words: str) -> None:
+    typed = line.split(" ")
+    quoted = " ".join(f"'{word}'" for word in typed)
+    script = f"source {TOP}/packaging/completion/splitvirt.bash; COMP_WORDS=({quoted}); COMP_CWORD={len(typed) - 1}; "
+    script += '_splitvirt; echo "${COMPREPLY[@]}"'
+    done = subprocess.run(["bash", "-ec", script], capture_output=True, text=True, check=True)
+    assert (done.stdout.strip(), done.stderr) == (words, "")
+
+
+def test_zsh_can_read_its_completion() -> None:
+    if shutil.which("zsh") is None:
+        pytest.skip("zsh is not installed")
+    subprocess.run(["zsh", "-n", str(TOP / "packaging/completion/_splitvirt")], check=True)
