@@ -4,7 +4,7 @@
 """
 
 from splitvirt.api.errors import InternalError, XMLError
-from splitvirt.xml.element import Element, Hex1, Hex2, Hex4, Hex8, Hex64, Node, OnOff, Unsigned, attr, child
+from splitvirt.xml.element import Element, Hex1, Hex2, Hex4, Hex8, Hex64, Node, OnOff, PlainHex, Unsigned, attr, child
 from splitvirt.xml.units import decimal
 
 PciPlace = tuple[int, int, int, int]
@@ -177,8 +177,8 @@ class IsaAddress(Address, when=("type", "isa")):
     """I/O port and interrupt line."""
 
     type: str = attr(default="isa", order=-1)
-    iobase: Hex1 | None = attr(omit=0)
-    irq: Hex1 | None = attr(omit=0)
+    iobase: PlainHex | None = attr(omit=0)
+    irq: PlainHex | None = attr(omit=0)
 
 
 class DimmAddress(Address, when=("type", "dimm")):

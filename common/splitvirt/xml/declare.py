@@ -59,6 +59,7 @@ def size(
     order: int = 0,
     last: bool = False,
     mode: int = ALL,
+    omit: Any = None,
     wrong: Callable[[str], VirtError] | None = None,
     missing: Callable[[], VirtError] | None = None,
 ) -> Any:
@@ -68,7 +69,7 @@ def size(
     it, or with `bare` without a unit; `plain` is what a number without a unit means when that is not `unit`. `xpath`
     is what libvirt's messages call it when that is not its path ("./memory[1]", "./@size").
     """
-    field = Field("size", path, default, when, order or int(last), mode, None, wrong, missing)
+    field = Field("size", path, default, when, order or int(last), mode, omit, wrong, missing)
     field.unit = (unit, plain or unit, pretty, bare)
     field.xpath = xpath
     return field

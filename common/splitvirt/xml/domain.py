@@ -182,6 +182,7 @@ class Domain(Element, tag="domain"):
                 raise XMLError(f"perf event '{event}' was already specified")
         order = get_args(PerfName)
         self.perf.sort(key=lambda event: order.index(event.name))
+        self.keywrap.sort(key=lambda cipher: cipher.name)
 
     def visible(self, bits: int) -> Mapping[str, Any]:
         """The namespaces are declared where they are used."""

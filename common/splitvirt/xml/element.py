@@ -60,9 +60,11 @@ from splitvirt.xml.forms import (  # fmt: skip
     Hex8,
     Hex64,
     NonNegative,
+    NonNegativeHex,
     OneZero,
     OnlyYes,
     OnOff,
+    PlainHex,
     Positive,
     Positive64,
     Signed,
@@ -77,10 +79,11 @@ from splitvirt.xml.shape import build, shape_of
 from splitvirt.xml.spot import ALL, LIVE, SECURE, STABLE, STATUS, Field
 
 __all__ = [
-    "LIVE", "SECURE", "STABLE", "STATUS", "AnyBase", "Bitmap", "Choice", "Element", "EnabledDisabled", "Field", "Form",
-    "Hex1", "Hex2", "Hex3", "Hex4", "Hex6", "Hex8", "Hex64", "Node", "NonNegative", "OnOff", "OneZero", "OnlyYes",
-    "Positive", "Positive64", "Signed", "TrueFalse", "Unknown", "Unsigned", "Unsigned64", "WrongValue", "YesNo", "attr",
-    "attrs", "child", "children", "foreign", "present", "size", "text", "texts",
+    "LIVE", "SECURE", "STABLE", "STATUS", "AnyBase", "Bitmap", "Choice", "Element", "EnabledDisabled", "Field",
+    "Form", "Hex1", "Hex2", "Hex3", "Hex4", "Hex6", "Hex8", "Hex64", "Node", "NonNegative", "NonNegativeHex",
+    "OnOff", "OneZero", "OnlyYes", "PlainHex", "Positive", "Positive64", "Signed", "TrueFalse", "Unknown",
+    "Unsigned", "Unsigned64", "WrongValue", "YesNo", "attr", "attrs", "child", "children", "foreign", "present",
+    "size", "text", "texts",
 ]  # fmt: skip
 
 log = logging.getLogger(__name__)

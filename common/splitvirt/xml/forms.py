@@ -98,7 +98,7 @@ def integer(
     def read(raw: str) -> int:
         value = number(raw, base, kind)
         if not low <= value <= high:
-            raise WrongValue(expected)
+            raise WrongValue(expected if value < low else kind)
         if value == 0 and not zero:
             raise WrongValue("Zero is not permitted")
         return value
@@ -120,6 +120,9 @@ Unsigned64 = Annotated[int, integer(0, U64, UNSIGNED)]
 NonNegative = Annotated[int, integer(0, (1 << 31) - 1, "Expected non-negative value")]
 Positive = Annotated[int, integer(0, U32, UNSIGNED, zero=False)]
 Positive64 = Annotated[int, integer(0, U64, UNSIGNED, zero=False)]
+NonNegativeHex = Annotated[
+    int, integer(0, (1 << 31) - 1, "Expected non-negative value", base=0, spell="x", prefix="0x")
+]
 Signed = Annotated[int, integer(-(1 << 31), (1 << 31) - 1, WHOLE)]
 AnyBase = Annotated[int, integer(0, U32, UNSIGNED, base=0)]
 
@@ -152,6 +155,8 @@ Hex4 = Annotated[int, hexadecimal(4)]
 Hex6 = Annotated[int, hexadecimal(6)]
 Hex8 = Annotated[int, hexadecimal(8)]
 Hex64 = Annotated[int, hexadecimal(1, U64)]
+PlainHex = Annotated[int, hexadecimal(1, base=16)]
+"""Hexadecimal with or without 0x."""
 
 
 def read_set(raw: str, limit: int = 16384) -> frozenset[int]:

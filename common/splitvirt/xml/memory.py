@@ -59,7 +59,7 @@ class MemoryTune(Element, tag="memtune", hide_empty=True):
 
     hard_limit: int | None = size(xpath="./memtune/hard_limit[1]")
     soft_limit: int | None = size(xpath="./memtune/soft_limit[1]")
-    min_guarantee: int | None = size(xpath="./memtune/min_guarantee[1]")
+    min_guarantee: int | None = size(xpath="./memtune/min_guarantee[1]", omit=0)
     swap_hard_limit: int | None = size(xpath="./memtune/swap_hard_limit[1]")
 
     def check(self, node: Node) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from splitvirt.api.errors import ConfigUnsupported, XMLError
+from splitvirt.api.errors import ConfigUnsupported, XMLDetail, XMLError
 from splitvirt.xml.element import LIVE, STABLE, Element, YesNo, attr, text
 from splitvirt.xml.node import Node
 
@@ -26,6 +26,8 @@ class SecurityLabel(Element, tag="seclabel"):
         """What `relabel` may be with each type, and that a static label is given."""
         if self.model == "none":
             self.type, self.relabel = "none", False
+        if self.type != "dynamic":
+            self.baselabel = None
         if self.type == "static":
             if self.label is None:
                 raise XMLError("security label is missing")
@@ -53,10 +55,25 @@ class DeviceLabel(Element, tag="seclabel"):
     """The label of one file or socket of the guest."""
 
     model: str | None = attr()
-    labelskip: YesNo | None = attr()
+    labelskip: YesNo | None = attr(mode=LIVE)
     relabel: YesNo | None = attr()
     label: str | None = text()
 
     def check(self, node: Node) -> None:
         if self.relabel is None and not self.labelskip:
             self.relabel = True
+        if self.label is not None and self.relabel is False:
+            raise XMLError(f"Cannot specify a label if relabelling is turned off. model={self.model or '<null>'}")
+
+    def write(self, out: list[str], pad: str, bits: int, tag: str = "") -> None:
+        """Not what a definition would say without it too."""
+        if bits & LIVE or self.label is not None or self.relabel is False:
+            super().write(out, pad, bits, tag)
+
+
+def unique(labels: list[DeviceLabel]) -> None:
+    """Raise XMLDetail where one file or socket has two labels of a model."""
+    models = [label.model for label in labels]
+    for model in models:
+        if models.count(model) > 1:
+            raise XMLDetail(f"seclabel for model {model or '<null>'} is already provided")

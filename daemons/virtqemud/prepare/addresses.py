@@ -32,5 +32,5 @@ def check(domain: Domain, caps: Capabilities) -> None:
             raise ConfigUnsupported("This QEMU binary doesn't support zPCI")
         if isinstance(address, Unassigned) and not isinstance(device, Hostdev):
             raise ConfigUnsupported("address of type 'unassigned' is supported only for hostdevs")
-        if device.acpi_index and not isinstance(address, PciAddress):
+        if device.acpi_index and address is not None and not isinstance(address, PciAddress):
             raise ConfigUnsupported("ACPI index is only supported for PCI devices")

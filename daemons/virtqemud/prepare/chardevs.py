@@ -52,7 +52,7 @@ def defaults(domain: Domain, caps: Capabilities) -> None:
 def number(ports: Sequence[Serial | Parallel]) -> None:
     """Give ports without a number the next after the highest."""
     for port in ports:
-        if port.target_port is None:
+        if port.target_port is None or port.target_port < 0:
             port.target_port = max((p.target_port for p in ports if p.target_port is not None), default=-1) + 1
 
 
@@ -73,7 +73,7 @@ def same_console(domain: Domain) -> None:
         console.target_type = console.target_type or "serial"
     first = devices.consoles[0] if devices.consoles else None
     if first is not None and first.target_type == "serial" and not devices.serials:
-        port = Serial(target_port=0, **shared(first))
+        port = Serial(target_port=0, alias=first.alias, acpi_index=first.acpi_index, **shared(first))
         devices.serials.append(port)
         target(port, domain)
     elif devices.serials and (first is None or first.target_type != "serial"):
@@ -96,7 +96,7 @@ def replace(console: Console, serial: Serial) -> None:
     twin = serial.copy()
     for name in SHARED:
         setattr(console, name, getattr(twin, name))
-    console.alias = serial.alias
+    console.alias, console.acpi_index = serial.alias, serial.acpi_index
     console.target_port = serial.target_port
     console.address = twin.address
 

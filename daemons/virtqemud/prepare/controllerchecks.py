@@ -1,6 +1,6 @@
 """What a controller may not be or have, in libvirt's words."""
 
-from splitvirt.api.errors import ConfigUnsupported, InternalError, XMLDetail, XMLError
+from splitvirt.api.errors import ConfigUnsupported, InternalError, XMLError
 from splitvirt.xml.address import PciAddress
 from splitvirt.xml.devices.controller import (
     Controller,
@@ -56,7 +56,6 @@ def check(domain: Domain, caps: Capabilities) -> None:
             check_pci(controller, domain)
         elif isinstance(controller, IdeController):
             check_ide(controller, domain)
-    check_usb_set(domain)
 
 
 def check_driver(controller: Controller) -> None:
@@ -83,13 +82,6 @@ def usb_disabled(domain: Domain) -> bool:
     """Whether the guest shall have no USB."""
     controllers = domain.devices.controllers
     return any(isinstance(c, UsbController) and c.model == "none" and not c.index for c in controllers)
-
-
-def check_usb_set(domain: Domain) -> None:
-    """Companions need a master; that it is theirs is QEMU's business."""
-    usb = [c for c in domain.devices.controllers if isinstance(c, UsbController)]
-    if usb and all(c.master is not None for c in usb):
-        raise XMLDetail("No master USB controller specified")
 
 
 def check_usb_users(domain: Domain) -> None:

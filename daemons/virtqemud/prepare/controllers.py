@@ -22,7 +22,7 @@ from splitvirt.xml.devices.hostdev import ScsiHostdev
 from splitvirt.xml.domain import Domain
 from virtqemud.emulator.capabilities import Capabilities
 
-from .machine import is_i440fx, is_microvm, is_q35
+from .machine import is_i440fx, is_q35, without_usb
 
 STARTPORT = {"ich9-uhci1": 0, "ich9-uhci2": 2, "ich9-uhci3": 4}
 """The first of its EHCI controller's ports that each companion serves."""
@@ -69,17 +69,18 @@ def ensure(domain: Domain, type_: str, index: int, **values: Any) -> None:
 def as_read(domain: Domain, caps: Capabilities) -> None:
     """Where companions' ports start, the order of the controllers, and what goes with host devices.
 
-    Raises XMLDetail for USB controllers beside one that switches USB off, and for companions of nobody.
+    Raises XMLDetail for USB controllers beside one that switches USB off, and for companions alone.
     """
     usb = [c for c in domain.devices.controllers if isinstance(c, UsbController)]
-    masters = {c.index for c in usb if c.master is None}
-    if any(c.master is not None and c.index not in masters for c in usb):
-        raise XMLDetail("No master USB controller specified")
     for controller in usb:
         if controller.master is None and controller.model in STARTPORT:
             controller.master = STARTPORT[controller.model]
+        if controller.model == "none":
+            controller.address = None
     if len(usb) > 1 and any(c.model == "none" for c in usb):
         raise XMLDetail("Can't add another USB controller: USB is disabled for this domain")
+    if usb and all(c.master is not None for c in usb):
+        raise XMLDetail("No master USB controller specified")
     sort(domain)
     for_hostdevs(domain, caps)
 
@@ -115,7 +116,7 @@ def of_machine(domain: Domain, caps: Capabilities) -> None:
     """Add what the machine always has: USB, SATA, the PCI root. Raises XMLError when bus 0 is something else."""
     root = "pci-root" if is_i440fx(domain) else "pcie-root" if is_q35(domain) else ""
     usb_models(domain, caps)
-    if not is_microvm(domain) and not any(c.index == 0 for c in of_type(domain, "usb")):
+    if not without_usb(domain) and not any(c.index == 0 for c in of_type(domain, "usb")):
         default = "qemu-xhci" if is_q35(domain) else "piix3-uhci"
         ensure(domain, "usb", 0, model=default)
     if is_q35(domain):

@@ -1,12 +1,13 @@
 """Checks of disks that come before addresses are given out: source, target, bus, kind of address, secrets."""
 
 from splitvirt.api import constants as c
-from splitvirt.api.errors import ConfigUnsupported, InternalError, VirtError, XMLDetail, XMLError
+from splitvirt.api.errors import ConfigUnsupported, InternalError, VirtError, XMLError
 from splitvirt.xml.address import CcwAddress, DriveAddress, MmioAddress, PciAddress
 from splitvirt.xml.devices.disk import Disk
 from splitvirt.xml.devices.encryption import Encryption
 from splitvirt.xml.devices.source import Auth, NetworkSource, VolumeSource
 from splitvirt.xml.domain import Domain
+from splitvirt.xml.seclabel import unique
 from virtqemud.emulator.capabilities import Capabilities
 
 from .drives import index_of
@@ -25,10 +26,7 @@ def check(domain: Domain, caps: Capabilities) -> None:
             raise XMLError(f"Unknown disk name '{disk.target}' and no address specified")
         check_address(disk)
         check_secrets(disk)
-        models = [label.model for label in disk.source.seclabels] if disk.source is not None else []
-        for model in models:
-            if models.count(model) > 1:
-                raise XMLDetail(f"seclabel for model {model} is already provided")
+        unique(disk.source.seclabels if disk.source is not None else [])
 
 
 def check_target(disk: Disk) -> None:

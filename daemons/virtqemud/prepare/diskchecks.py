@@ -115,6 +115,8 @@ def check_vhostuser(disk: Disk, domain: Domain) -> None:
         return
     if disk.bus != "virtio":
         raise ConfigUnsupported("vhostuser disk supports only virtio bus")
+    if disk.snapshot != "no":
+        raise ConfigUnsupported("only snapshot=no is supported with vhostuser disk")
     for name in NOT_VHOSTUSER:
         if getattr(disk, name):
             raise ConfigUnsupported(f"{name} is not supported with vhostuser disk")
@@ -160,6 +162,8 @@ def check_lun(disk: Disk) -> None:
         raise ConfigUnsupported("disk device 'lun' must use 'raw' format")
     if disk.sgio == "unfiltered":
         raise ConfigUnsupported("unfiltered sgio is no longer supported")
+    if disk.serial and disk.bus == "scsi":
+        raise ConfigUnsupported("scsi-block 'lun' devices do not support the serial property")
     if disk.wwn:
         raise ConfigUnsupported("Setting wwn is not supported for lun device")
     if disk.vendor or disk.product:

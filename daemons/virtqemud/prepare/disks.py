@@ -27,8 +27,12 @@ def fill(disk: Disk) -> None:
         disk.target = disk.target.removeprefix("ioemu:")
     if disk.bus is None:
         disk.bus = default_bus(disk)  # type: ignore[assignment]
-    if disk.type in ("block", "dir", "network", "volume") and disk.empty and disk.device in ("cdrom", "floppy"):
-        disk.source, disk.type = None, "file"
+    if (
+        disk.type in ("block", "dir", "network", "volume")
+        and disk.source is None
+        and disk.device in ("cdrom", "floppy")
+    ):
+        disk.type = "file"
     if disk.device == "cdrom":
         disk.readonly = True
     if disk.snapshot is None and disk.readonly:

@@ -35,9 +35,9 @@ def listen(graphics: Graphics) -> None:
     places(graphics)
     first = graphics.listens[0]
     ports(graphics)
-    plain = first.type == "address" and first.address is None and len(graphics.listens) == 1
+    plain = first.type == "address" and len(graphics.listens) == 1
     if graphics.type == "spice" and plain and not (graphics.port or graphics.tls_port or graphics.autoport):
-        first.type = "none"
+        first.type, first.address = "none", None
     graphics.listen = first.address if first.type == "address" else None
     if graphics.type == "vnc":
         graphics.socket = first.socket if first.type == "socket" else None
@@ -104,7 +104,7 @@ def fill(video: Video) -> None:
     """One card's defaults."""
     model = video.model or ""
     if model == "none":
-        for name in Video.FIELDS.keys() - {"model", "alias", "acpi_index"}:
+        for name in Video.FIELDS.keys() - {"model", "alias"}:
             setattr(video, name, None)
         return
     video.heads = 1 if video.heads is None else video.heads

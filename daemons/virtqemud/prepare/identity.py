@@ -26,6 +26,7 @@ def check(domain: Domain, caps: Capabilities) -> None:
     """Raise ConfigUnsupported for names used twice, InternalError for boot parameters of unknown letters."""
     seen: set[str] = set()
     for device in every(domain.devices):
+        device.boot_loadparm = device.boot_loadparm and device.boot_loadparm.upper()
         if device.boot_loadparm is not None and not re.fullmatch("[a-zA-Z0-9. ]{0,8}", device.boot_loadparm):
             raise InternalError(
                 f"invalid loadparm value '{device.boot_loadparm}', "

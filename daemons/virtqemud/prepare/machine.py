@@ -33,6 +33,16 @@ def is_microvm(domain: Domain) -> bool:
     return is_x86(domain) and name(domain) == "microvm"
 
 
+def is_isapc(domain: Domain) -> bool:
+    """The PC before PCI."""
+    return is_x86(domain) and name(domain) == "isapc"
+
+
+def without_usb(domain: Domain) -> bool:
+    """A machine that has no USB controller unless one is written."""
+    return is_microvm(domain) or is_isapc(domain)
+
+
 def has_pcie(domain: Domain) -> bool:
     """Whether bus 0 is PCIe."""
     return any(isinstance(c, PciController) and c.model == "pcie-root" for c in domain.devices.controllers)

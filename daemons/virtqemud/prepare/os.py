@@ -135,6 +135,8 @@ def check(domain: Domain, caps: Capabilities) -> None:
     """What contradicts itself. Raises XMLDetail, XMLError or ConfigUnsupported."""
     system = domain.os
     assert system is not None
+    if system.machine == "none":
+        raise ConfigUnsupported(f"Emulator '{domain.devices.emulator}' does not support machine type 'none'")
     if system.firmware:
         check_automatic(system)
     else:

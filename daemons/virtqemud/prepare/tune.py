@@ -135,7 +135,7 @@ def labels(domain: Domain) -> None:
         if label.model is None:
             if len(domain.seclabels) > 1:
                 raise XMLError("missing security model when using multiple labels")
-            if label.type is None:
+            if label.type in (None, "static") or label.baselabel:
                 raise XMLError("missing security model in domain seclabel")
             label.model, label.type = "none", "none"
     domain.seclabels = [label for label in domain.seclabels if label.type is not None]

@@ -13,7 +13,7 @@ from splitvirt.xml.element import LIVE, Node, Unsigned, attr
 class Channel(Chardev, Device, tag="channel"):
     """A channel; `target_state` (connected, disconnected) tells whether the guest has its end open."""
 
-    target_type: Literal["virtio", "guestfwd", "xen"] = attr(
+    target_type: Literal["none", "virtio", "guestfwd", "xen"] = attr(
         "target/@type",
         missing=lambda: XMLError("target type must be specified for channel device"),
         wrong=lambda raw: ConfigUnsupported(f"unknown target type '{raw}' specified for character device"),
@@ -37,6 +37,8 @@ class Channel(Chardev, Device, tag="channel"):
         super().check(node)
         if self.target_type == "guestfwd":
             self.check_forward()
+        if self.target_type == "none":
+            self.target_name = None
 
     def check_forward(self) -> None:
         """Raise VirtError unless the guest's side is an IPv4 address and a port."""

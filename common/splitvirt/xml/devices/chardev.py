@@ -1,11 +1,11 @@
 """Character devices' host side: where the bytes of a serial port, channel, smart card, ... go to and come from."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 from splitvirt.api.errors import ConfigUnsupported, InternalError, InvalidArg, XMLError
 from splitvirt.xml.element import LIVE, Element, Node, OnOff, Unsigned, YesNo, attr, child, children
-from splitvirt.xml.seclabel import DeviceLabel
+from splitvirt.xml.seclabel import DeviceLabel, unique
 
 Backend = Literal[
     "null", "vc", "pty", "dev", "file", "pipe", "stdio", "udp", "tcp", "unix",
@@ -26,6 +26,8 @@ KEPT = {
     "qemu-vdagent": ("copypaste", "mouse_mode"),
 }
 """What of `<source>` each backend has; the rest is dropped, as libvirt drops it."""
+CHILDREN = {"seclabels": "seclabel", "copypaste": "clipboard", "mouse_mode": "mouse"}
+"""Those of them that are children, and their tags."""
 
 
 class Reconnect(Element, tag="reconnect", hide_empty=True):
@@ -54,8 +56,8 @@ class ChardevSource(Element, tag="source", hide_empty=True):
     master: str | None = attr()
     slave: str | None = attr()
     append: OnOff | None = attr()
-    copypaste: YesNo | None = attr("clipboard/@copypaste")
-    mouse_mode: Literal["server", "client"] | None = attr("mouse/@mode")
+    copypaste: YesNo | None = attr("clipboard/@copypaste", needed=True)
+    mouse_mode: Literal["server", "client"] | None = attr("mouse/@mode", needed=True)
     reconnect: Reconnect | None = child()
     seclabels: list[DeviceLabel] = children()
 
@@ -81,7 +83,23 @@ class Chardev(Element):
         "protocol/@type", order=-1, when="tcp", wrong=lambda raw: ConfigUnsupported(f"Unknown protocol '{raw}'")
     )
 
+    @classmethod
+    def parse(cls, node: Node, lost: list[tuple[Node, str]] | None = None) -> Self:
+        """Of a source only what its backend has is read, so that the rest cannot be wrong either."""
+        kept = {CHILDREN.get(name, name) for name in KEPT.get(node.attrs.get("type", "pty"), ())} | {"seclabel"}
+        for source in node.children:
+            if source.tag == "source":
+                other = [inner for inner in source.children if inner.tag not in kept]
+                if lost is not None:
+                    lost += [(source, f"@{name}") for name in source.attrs if name not in kept]
+                    lost += [(inner, "") for inner in other]
+                source.attrs = {name: raw for name, raw in source.attrs.items() if name in kept}
+                source.children = [inner for inner in source.children if inner not in other]
+        return super().parse(node, lost)
+
     def check(self, node: Node) -> None:
+        if sum(inner.tag == "protocol" for inner in node.children) > 1 and self.type == "tcp":
+            raise XMLError("only one protocol element is allowed for character device")
         self.tidy()
 
     def tidy(self) -> None:
@@ -92,12 +110,14 @@ class Chardev(Element):
             raise XMLError(f"only {words} allowed for character device")
         kept = KEPT.get(self.type or "", ())
         for source in self.sources:
-            source.__dict__ = {k: v for k, v in source.__dict__.items() if k in kept or k == "seclabels"}
             if "mode" in kept and source.mode is None:
                 source.mode = "connect"
         if not kept:
             self.sources = []
+        for source in self.sources:
+            unique(source.seclabels)
         if self.type == "udp":
+            self.sources = list({source.mode: source for source in reversed(self.sources)}.values())
             self.sources.sort(key=lambda s: s.mode or "")
         if self.type == "tcp" and self.protocol is None:
             self.protocol = "raw"
@@ -111,17 +131,16 @@ class Chardev(Element):
         missing = ""
         match self.type if self.needs_source() else "":
             case "file" | "dev" | "pipe" | "unix":
-                missing = "" if source.path else "path"
+                missing = "path" if source.path is None else ""
             case "tcp":
-                missing = "" if source.host else "host"
-                missing = missing or ("" if source.service else "service")
+                missing = "host" if source.host is None else "service" if source.service is None else ""
             case "udp":
                 far = self.end("connect")
-                missing = "" if far and far.service else "service"
+                missing = "service" if far is None or far.service is None else ""
             case "nmdm" if self.sources:
-                if not (source.master and source.slave):
+                if (source.master is None) is not (source.slave is None):
                     raise InternalError("Should define both master and slave path attributes for nmdm device")
-            case "spiceport" | "dbus" if not source.channel:
+            case "spiceport" | "dbus" if source.channel is None:
                 raise ConfigUnsupported("Missing source channel attribute for char device")
         if missing:
             raise InternalError(f"Missing source {missing} attribute for char device")

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from splitvirt.api.errors import ConfigUnsupported, XMLError
 from splitvirt.xml.devices.chardev import Backend, Chardev
 from splitvirt.xml.devices.device import Device
-from splitvirt.xml.element import LIVE, NonNegative, attr
+from splitvirt.xml.element import LIVE, Signed, attr
 
 TargetType = Literal["xen", "serial", "uml", "virtio", "lxc", "openvz", "sclp", "sclplm"]
 
@@ -23,7 +23,7 @@ class Console(Chardev, Device, tag="console"):
         "target/@type",
         wrong=lambda raw: ConfigUnsupported(f"unknown target type '{raw}' specified for character device"),
     )
-    target_port: NonNegative | None = attr("target/@port", wrong=lambda raw: XMLError(f"Invalid port number: {raw}"))
+    target_port: Signed | None = attr("target/@port", wrong=lambda raw: XMLError(f"Invalid port number: {raw}"))
 
     def visible(self, bits: int) -> Mapping[str, Any]:
         return self.hidden(bits, super().visible(bits))

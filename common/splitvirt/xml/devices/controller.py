@@ -2,10 +2,10 @@
 
 from typing import Literal
 
-from splitvirt.api.errors import ConfigUnsupported
+from splitvirt.api.errors import ConfigUnsupported, XMLError
 from splitvirt.xml.devices.device import Device, VirtioOptions
 from splitvirt.xml.devices.virtio import VirtioModel
-from splitvirt.xml.element import Hex1, Node, NonNegative, OnOff, Signed, Unsigned, attr, child, size, text
+from splitvirt.xml.element import Node, NonNegative, NonNegativeHex, OnOff, Signed, Unsigned, attr, child, size, text
 
 ScsiModel = Literal[
     "auto", "buslogic", "lsilogic", "lsisas1068", "vmpvscsi", "ibmvscsi", "virtio-scsi", "lsisas1078",
@@ -46,6 +46,13 @@ class Controller(Device):
     type: str = attr(order=-3)
     index: NonNegative | None = attr(order=-2)
     driver: ControllerDriver | None = child()
+    master: Unsigned | None = attr("master/@startport")
+
+    def check(self, node: Node) -> None:
+        """Raise XMLError for two answers to one question."""
+        for name in ("model", "target"):
+            if sum(inner.tag == name for inner in node.children) > 1:
+                raise XMLError(f"Multiple <{name}> elements in controller definition not allowed")
 
 
 class PciController(Controller, tag="controller", when=("type", "pci")):
@@ -56,7 +63,7 @@ class PciController(Controller, tag="controller", when=("type", "pci")):
     name: PciDeviceName | None = attr("model/@name", order=-1, omit="none")
     chassis_nr: Signed | None = attr("target/@chassisNr", order=-1)
     chassis: Signed | None = attr("target/@chassis", order=-1)
-    port: Hex1 | None = attr("target/@port", order=-1)
+    port: NonNegativeHex | None = attr("target/@port", order=-1)
     bus_nr: Signed | None = attr("target/@busNr", order=-1)
     target_index: Signed | None = attr("target/@index", order=-1)
     hotplug: OnOff | None = attr("target/@hotplug", order=-1)
@@ -70,7 +77,6 @@ class UsbController(Controller, tag="controller", when=("type", "usb")):
     type: str = attr(default="usb", order=-3)
     model: UsbModel | None = attr(order=-1, wrong=unknown_model)
     ports: NonNegative | None = attr(order=-1)
-    master: Unsigned | None = attr("master/@startport")
 
 
 class ScsiController(Controller, tag="controller", when=("type", "scsi")):
@@ -104,6 +110,7 @@ class XenbusController(Controller, tag="controller", when=("type", "xenbus")):
     max_event_channels: Unsigned | None = attr("@maxEventChannels", order=-1)
 
     def check(self, node: Node) -> None:
+        super().check(node)
         if "model" in node.attrs:
             raise unknown_model(node.attrs["model"])
 
@@ -114,6 +121,7 @@ class PlainController(Controller, tag="controller", when=("type", ("fdc", "sata"
     type: Literal["fdc", "sata", "ccid", "isa"] = attr(order=-3)
 
     def check(self, node: Node) -> None:
+        super().check(node)
         if "model" in node.attrs:
             raise unknown_model(node.attrs["model"])
 

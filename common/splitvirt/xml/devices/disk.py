@@ -48,6 +48,8 @@ class DiskDriver(VirtioOptions, tag="driver", hide_empty=True):
     metadata_cache: MetadataCache | None = child()
 
     def check(self, node: Node) -> None:
+        if self.type == "none":
+            raise ConfigUnsupported("unknown driver format value 'none'")
         if self.type == "aio":  # the name that Xen had for it
             self.type = "raw"
 

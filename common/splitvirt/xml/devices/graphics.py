@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from splitvirt.api.errors import ConfigUnsupported, InternalError, XMLError
-from splitvirt.xml.element import LIVE, SECURE, Element, Form, Node, Signed, Unsigned, YesNo, attr, children
+from splitvirt.xml.element import LIVE, SECURE, Element, Form, Node, Positive, Signed, YesNo, attr, children
 
 REMOTE = ("type", ("vnc", "spice", "rdp"))
 CONSOLES = ("type", ("vnc", "spice"))
@@ -57,7 +57,7 @@ class Graphics(Element, tag="graphics"):
     autoport: Annotated[bool, Form(lambda raw: raw == "yes", lambda on: "yes" if on else "no")] | None = attr(
         when=REMOTE
     )
-    websocket: Signed | None = attr(when="vnc")
+    websocket: Signed | None = attr(when="vnc", omit=0)
     websocket_generated: YesNo | None = attr("@websocketGenerated", when="vnc", mode=0)
     replace_user: YesNo | None = attr("@replaceUser", when="rdp", omit=False)
     multi_user: YesNo | None = attr("@multiUser", when="rdp", omit=False)
@@ -85,7 +85,7 @@ class Graphics(Element, tag="graphics"):
     filetransfer: YesNo | None = attr("filetransfer/@enable", when="spice")
     gl: YesNo | None = attr("gl/@enable", needed=True, when=("type", ("sdl", "spice", "dbus")))
     rendernode: str | None = attr("gl/@rendernode", when=("type", ("spice", "egl-headless", "dbus")))
-    audio_id: Unsigned | None = attr("audio/@id", when=SOUNDING)
+    audio_id: Positive | None = attr("audio/@id", when=SOUNDING, needed=True)
 
     def check(self, node: Node) -> None:
         """What is said of one type alone. Raises VirtError."""

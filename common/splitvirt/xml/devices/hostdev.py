@@ -40,6 +40,8 @@ class Hostdev(Device):
     def check(self, node: Node) -> None:
         if node.find("source") is None:
             raise XMLError("Missing <source> element in hostdev device")
+        if self.type != "scsi":
+            self.readonly = self.shareable = False
 
 
 class PciHostdev(Hostdev, tag="hostdev", when=("type", "pci")):

@@ -16,7 +16,7 @@ class Rate(Element, tag="rate"):
     """At most so many bytes in a period of so many milliseconds."""
 
     bytes: Unsigned | None = attr(wrong=lambda raw: XMLError("invalid RNG rate bytes value"))
-    period: Unsigned | None = attr(wrong=lambda raw: XMLError("invalid RNG rate period value"))
+    period: Unsigned | None = attr(omit=0, wrong=lambda raw: XMLError("invalid RNG rate period value"))
 
 
 class RandomBackend(Element, tag="backend", when=("model", "random")):

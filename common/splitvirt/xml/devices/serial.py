@@ -6,7 +6,7 @@ from typing import Any, Literal
 from splitvirt.api.errors import ConfigUnsupported, XMLError
 from splitvirt.xml.devices.chardev import Chardev
 from splitvirt.xml.devices.device import Device
-from splitvirt.xml.element import Node, NonNegative, attr
+from splitvirt.xml.element import Node, Signed, attr
 
 TargetType = Literal[
     "isa-serial", "usb-serial", "pci-serial", "spapr-vio-serial", "system-serial", "sclp-serial", "isa-debug"
@@ -31,7 +31,7 @@ class Serial(Chardev, Device, tag="serial"):
         "target/@type",
         wrong=lambda raw: ConfigUnsupported(f"unknown target type '{raw}' specified for character device"),
     )
-    target_port: NonNegative | None = attr("target/@port", wrong=lambda raw: XMLError(f"Invalid port number: {raw}"))
+    target_port: Signed | None = attr("target/@port", wrong=lambda raw: XMLError(f"Invalid port number: {raw}"))
     target_model: TargetModel | None = attr(
         "target/model/@name",
         wrong=lambda raw: ConfigUnsupported(f"unknown target model '{raw}' specified for character device"),

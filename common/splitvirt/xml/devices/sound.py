@@ -4,7 +4,7 @@ from typing import Literal
 
 from splitvirt.api.errors import ConfigUnsupported
 from splitvirt.xml.devices.device import Device
-from splitvirt.xml.element import Element, Node, Unsigned, attr, children
+from splitvirt.xml.element import Element, Node, Positive, attr, children
 
 
 class Codec(Element, tag="codec"):
@@ -21,7 +21,7 @@ class Sound(Device, tag="sound"):
 
     model: Literal["es1370", "sb16", "ac97", "ich6", "ich9", "usb", "pcspk", "ich7"] = attr()
     codecs: list[Codec] = children()
-    audio_id: Unsigned | None = attr("audio/@id", needed=True)
+    audio_id: Positive | None = attr("audio/@id", needed=True)
 
     def check(self, node: Node) -> None:
         """Only HD audio has codecs."""

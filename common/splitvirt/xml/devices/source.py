@@ -103,7 +103,7 @@ def no_slice() -> XMLError:
 class Slice(Element, tag="slice"):
     """The part of the source that is the disk, in bytes."""
 
-    type: str = attr()
+    type: str | None = attr()
     offset: Unsigned64 = attr(missing=no_slice)
     size: Unsigned64 = attr(missing=no_slice)
 
@@ -162,7 +162,7 @@ class Common(Element, tag="source", hide_empty=True):
 class FileSource(Common):
     """A file."""
 
-    file: str | None = attr(order=-2)
+    file: str | None = attr(order=-2, blank=True)
     fdgroup: str | None = attr(order=-1)
 
     @property
@@ -173,7 +173,7 @@ class FileSource(Common):
 class BlockSource(Common):
     """A block device of the host."""
 
-    dev: str | None = attr()
+    dev: str | None = attr(blank=True)
 
     @property
     def empty(self) -> bool:
@@ -183,7 +183,7 @@ class BlockSource(Common):
 class DirSource(Common):
     """A folder, shown to the guest as a FAT disk."""
 
-    dir: str | None = attr()
+    dir: str | None = attr(blank=True)
 
     @property
     def empty(self) -> bool:
@@ -222,7 +222,7 @@ class NetworkSource(Common):
     """An export of a storage server."""
 
     protocol: Protocol = attr(missing=lambda: XMLError("Missing required attribute 'protocol' in element 'source'"))
-    name: str | None = attr()
+    name: str | None = attr(blank=True)
     query: str | None = attr()
     tls: YesNo | None = attr()
     tls_hostname: str | None = attr("@tlsHostname")
@@ -239,10 +239,10 @@ class NetworkSource(Common):
 
     def check(self, node: Node) -> None:
         super().check(node)
-        if self.name is None and self.protocol != "nbd":
+        if node.get("name") is None and self.protocol != "nbd":
             raise XMLError("missing name for disk source")
         if self.protocol in ("gluster", "rbd") and not re.match("[^/]+/", self.name or ""):
-            raise XMLError(f"can't split path '{self.name}' into pool name and image name")
+            raise XMLError(f"can't split path '{self.name or ''}' into pool name and image name")
         if self.protocol not in ("http", "https", "ftp", "ftps", "tftp"):
             self.readahead = self.timeout = None
             self.cookies = []
@@ -255,6 +255,10 @@ class NetworkSource(Common):
         if self.protocol not in ("https", "ftps"):
             self.ssl_verify = None
 
+    @property
+    def empty(self) -> bool:
+        return self.protocol == "none"
+
 
 class HostAddress(Pci, tag="address"):
     """A PCI device of the host."""
@@ -263,7 +267,10 @@ class HostAddress(Pci, tag="address"):
 class NvmeSource(Common):
     """A namespace of an NVMe drive, taken away from the host."""
 
-    type: Literal["pci"] = attr(missing=lambda: XMLError("missing 'type' attribute to disk source"))
+    type: Literal["pci"] = attr(
+        missing=lambda: XMLError("missing 'type' attribute to disk source"),
+        wrong=lambda raw: XMLError(f"unsupported source type '{raw}'"),
+    )
     managed: YesNo = attr(default=True)
     namespace: Unsigned64 = attr(
         missing=lambda: XMLError("missing 'namespace' attribute to disk source"),
@@ -298,7 +305,7 @@ KINDS: dict[str, type[Common]] = {
 class MetadataCache(Element, tag="metadata_cache", hide_empty=True):
     """How much of an image's tables stays in memory, in bytes."""
 
-    max_size: int | None = size(unit="bytes")
+    max_size: int | None = size(unit="bytes", omit=0, xpath="./metadata_cache/max_size")
 
 
 class Format(Element, tag="format"):

@@ -5,6 +5,7 @@ from base64 import b64encode
 from grp import getgrnam
 from pwd import getpwnam
 from typing import Any
+from urllib.parse import quote
 
 from splitvirt.api.errors import ConfigUnsupported, InternalError, InvalidArg, NoStoragePool
 from splitvirt.xml.devices.backingstore import BackingStore
@@ -210,7 +211,7 @@ def layout(image: Any) -> tuple[str, int | None]:
     about = image.driver if isinstance(image, Disk) else image.format
     kind = (about.type if about else None) or "raw"
     cache = about.metadata_cache.max_size if about and about.metadata_cache else None
-    return {"iso": "raw", "dir": "raw", "vhd": "vpc", "fat": "raw", "none": "raw", "ploop": "parallels"}.get(
+    return {"iso": "raw", "dir": "raw", "vhd": "vhdx", "fat": "raw", "none": "raw", "ploop": "parallels"}.get(
         kind, kind
     ), cache
 
@@ -253,7 +254,7 @@ def network(source: NetworkSource, name: str, disk: Any, parts: Parts, ctx: Cont
         case "ssh":
             at = source.hosts[0]
             return {
-                "driver": "ssh", "path": f"/{source.name}" if not (source.name or "").startswith("/") else source.name,
+                "driver": "ssh", "path": source.name,
                 "server": {"host": at.name, "port": str(at.port or PORTS["ssh"])}, "user": user,
             }  # fmt: skip
         case "nfs":
@@ -297,7 +298,7 @@ def tls(source: NetworkSource, name: str, parts: Parts, ctx: Context) -> dict[st
     """The credentials of an encrypted connection."""
     settings = ctx.settings
     if not (settings.nbd_tls if source.tls is None else source.tls):
-        return {}
+        return {"tls-hostname": source.tls_hostname}
     id = f"obj{name}-storage_tls0"
     parts.object("tls-creds-x509", id, dir=settings.nbd_tls_dir, endpoint="client", verify_peer=True)
     return {"tls-creds": id, "tls-hostname": source.tls_hostname}
@@ -315,11 +316,13 @@ def iscsi(
 ) -> dict[str, Any]:
     """An iSCSI LUN: the target's name, with the LUN after a slash."""
     iqn, _, lun = (target or "").partition("/")
+    if lun and not decimal(lun):
+        raise InternalError(f"cannot parse target for lunStr '{iqn}'")
     portal = f"[{host.name}]" if ":" in (host.name or "") else host.name
     key = authentication(parts, ctx, auth, name, "iscsi")
     return {
         "driver": "iscsi", "portal": f"{portal}:{host.port or port}", "target": iqn,
-        "lun": int(lun) if decimal(lun) else 0, "transport": "iser" if host.transport == "rdma" else "tcp",
+        "lun": int(lun or 0), "transport": "iser" if host.transport == "rdma" else "tcp",
         "user": auth.username if auth else None, "password-secret": key, "initiator-name": initiator,
     }  # fmt: skip
 
@@ -342,13 +345,19 @@ def rbd(source: NetworkSource, auth: Auth | None, name: str, parts: Parts, ctx: 
     }  # fmt: skip
 
 
+PLAIN_IN_PATHS = "/;@&=+$,!*'()"
+"""What a URL's path has as it is, as libxml2 writes one, besides letters, digits and -_.~."""
+
+
 def curl(source: NetworkSource, auth: Auth | None, name: str, parts: Parts, ctx: Context) -> dict[str, Any]:
     """A file by URL."""
+    if len(source.hosts) != 1:
+        raise InternalError(f"protocol '{source.protocol}' accepts only one host")
     at = source.hosts[0]
     host = f"[{at.name}]" if ":" in (at.name or "") else at.name
-    path = source.name or ""
+    path = quote(source.name or "", safe=PLAIN_IN_PATHS)
     query = f"?{source.query}" if source.query else ""
-    slash = "" if path.startswith("/") else "/"
+    slash = "/" if path and not path.startswith("/") else ""
     url = f"{source.protocol}://{host}:{at.port or PORTS[source.protocol]}{slash}{path}{query}"
     key = authentication(parts, ctx, auth, name, "")
     cookies = None
@@ -357,6 +366,6 @@ def curl(source: NetworkSource, auth: Auth | None, name: str, parts: Parts, ctx:
         cookies = secret_object(parts, ctx, f"{name}-storage-httpcookie-secret0", text.encode())
     return {
         "driver": source.protocol, "url": url, "username": auth.username if auth else None, "password-secret": key,
-        "sslverify": source.ssl_verify, "cookie-secret": cookies, "timeout": source.timeout,
-        "readahead": source.readahead,
+        "sslverify": source.ssl_verify, "cookie-secret": cookies, "timeout": source.timeout or None,
+        "readahead": source.readahead or None,
     }  # fmt: skip

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from splitvirt.api.errors import ConfigUnsupported
+from splitvirt.api import constants as c
+from splitvirt.api.errors import ConfigUnsupported, VirtError
 from splitvirt.xml.devices.channel import Channel
 from splitvirt.xml.devices.chardev import ChardevSource
 from virtqemud.argv.context import Context
@@ -15,7 +16,9 @@ SPICE_AGENT = "com.redhat.spice.0"
 
 
 def channel(dev: Channel, ctx: Context) -> Parts:
-    """A chardev, and a virtio port or a forwarded address of user networking."""
+    """A chardev, and a virtio port or a forwarded address of user networking. Raises VirtError for other kinds."""
+    if dev.target_type in ("none", "xen"):
+        raise VirtError(c.VIR_ERR_INTERNAL_ERROR, c.VIR_FROM_QEMU, "An error occurred, but the cause is unknown")
     parts = Parts()
     placed = with_path(dev, ctx, parts)
     id = f"char{dev.alias}"

@@ -12,6 +12,7 @@ from splitvirt.xml.devices.controller import (
 )  # fmt: skip
 from virtqemud.argv.context import Context
 from virtqemud.argv.parts import Parts
+from virtqemud.prepare.machine import is_isapc
 
 from .properties import controller_alias, device, place, virtio
 
@@ -38,6 +39,8 @@ def controllers(ctx: Context) -> Parts:
         for dev in found:
             if dev.type == kind:
                 parts += controller(dev, ctx)
+    if not any(dev.type == "usb" for dev in found) and is_isapc(ctx.domain):
+        parts.add("-usb")
     return parts
 
 
@@ -94,9 +97,9 @@ def usb(dev: UsbController, ctx: Context) -> Parts:
         companion = {"masterbus": f"{controller_alias(ctx, 'usb', dev.index)}.0", "firstport": dev.master}
         parts.json("-device", {"driver": name} | companion | place(dev, ctx))
         return parts
-    if dev.ports and dev.model not in ("nec-xhci", "qemu-xhci"):
+    if dev.ports is not None and dev.model not in ("nec-xhci", "qemu-xhci"):
         raise ConfigUnsupported(f"usb controller type '{dev.model}' doesn't support 'ports' with this QEMU binary")
-    ports = {"p2": dev.ports, "p3": dev.ports} if dev.ports else {}
+    ports = {} if dev.ports is None else {"p2": dev.ports, "p3": dev.ports}
     device(parts, name, dev, ctx, **ports)
     return parts
 

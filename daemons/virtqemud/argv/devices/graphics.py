@@ -174,7 +174,7 @@ def ports(dev: Graphics, ctx: Context) -> tuple[int, int]:
 def check_encryption(dev: Graphics, ctx: Context, tls: bool) -> None:
     """Raise ConfigUnsupported at a start that needs encryption where it is off."""
     if ctx.native or ctx.settings.spice_tls:
-        if not tls and listen(dev).type in ("address", "network"):
+        if not tls:
             need_no_encryption(dev, "TLS connection is not available")
         return
     if tls:

@@ -76,7 +76,7 @@ def place(dev: Device, ctx: Context) -> dict[str, Any]:
             number = f"{address.cssid:x}.{address.ssid:x}.{address.devno:04x}"
             return {"devno": f"fe.{number.partition('.')[2]}" if address.cssid == 0xFE else number}
         case "isa":
-            return {"iobase": address.iobase, "irq": address.irq}
+            return {"iobase": address.iobase or 0, "irq": address.irq or None}
         case "ccid":
             return {"bus": f"{controller_alias(ctx, 'ccid', address.controller)}.0"}
         case "virtio-serial":

@@ -8,7 +8,7 @@ from splitvirt.xml.domain import Domain
 from virtqemud.emulator.capabilities import Capabilities
 from virtqemud.prepare.machine import has_pcie, is_i440fx, is_microvm, is_q35
 
-from .chipset import reserve_chipset
+from .chipset import old_hardware, reserve_chipset
 from .connect import AUTO, HOTPLUG, PCI, PCIE, PLUGS
 from .plugs import as_listed, homeless, in_order, placed, plug, wants
 from .settings import set_options, set_ports
@@ -30,7 +30,9 @@ def assign_pci(domain: Domain, caps: Capabilities) -> None:
                 device.address = MmioAddress()  # the board has slots for virtio devices, and no PCI
         return
     if not buses:
-        raise XMLError("No PCI buses available")
+        if any(plug(device, False) and wants(device) for device in in_order(domain)):
+            raise XMLError("No PCI buses available")
+        return
     check_expanders(domain, buses)
     draft = domain.copy()
     space = new_space(draft, caps, growing=True)
@@ -76,6 +78,7 @@ def new_space(domain: Domain, caps: Capabilities, *, growing: bool) -> Space:
     for device in as_listed(domain):
         if placed(device) and plug(device, pcie):
             assert isinstance(device.address, PciAddress)
+            old_hardware(device, device.address.place, space)
             device.address.bus = space.reserve(device.address.place, plug(device, pcie) | AUTO, given=True)[1]
     reserve_chipset(domain, space)
     return space

@@ -7,7 +7,7 @@ from splitvirt.xml.devices.device import Device
 from splitvirt.xml.domain import Domain
 from virtqemud.prepare.machine import is_i440fx, is_q35
 
-from .connect import KINDS
+from .connect import KINDS, PCI_BRIDGE
 from .plugs import placed, plug, wants
 from .space import Space
 
@@ -39,6 +39,15 @@ def piix3(domain: Domain, space: Space) -> None:
             fixed(space, controller, PIIX3_USB, message)
     space.reserve((0, 0, 1, 0), KINDS)
     primary_video(domain, space, 2)
+
+
+def old_hardware(device: Device, place: PciPlace, space: Space) -> None:
+    """Raise InternalError for the PIIX3's own controllers in their places on a bus that is no PCI."""
+    ide = isinstance(device, IdeController) and place == IDE
+    usb = isinstance(device, UsbController) and device.model == "piix3-uhci" and place == PIIX3_USB
+    root = space.buses[0]
+    if (ide or usb) and getattr(device, "index", None) == 0 and root is not None and not root.flags & PCI_BRIDGE:
+        raise InternalError("Bus 0 must be PCI for integrated PIIX3 USB or IDE controllers")
 
 
 def fixed(space: Space, device: Device, place: PciPlace, message: str) -> None:
