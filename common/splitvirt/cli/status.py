@@ -3,8 +3,11 @@
 import argparse
 import json
 import os
+import shutil
 import socket
+import sys
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,7 +15,8 @@ from pathlib import Path
 from splitvirt.connect import DRIVERS
 from splitvirt.host.paths import Layout
 
-CLEAR = "\x1b[H\x1b[2J"
+HOME, REST_OF_LINE, REST = "\x1b[H", "\x1b[K", "\x1b[J"
+"""What a terminal is told so that a new screen takes the place of the old one, without a flicker."""
 
 
 @dataclass
@@ -22,6 +26,7 @@ class Daemon:
     name: str
     state: str = "not set up"
     pid: int = 0
+    known: bool = False  # whether the figures below are the daemon's
     up: float = 0.0
     clients: int = 0
     running: int = 0
@@ -41,9 +46,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--root", metavar="DIR", help="the daemons that were started with --root DIR")
     parser.add_argument("--session", action="store_true", help="this user's own daemons")
     parser.add_argument(
-        "-w", "--watch", nargs="?", type=float, const=1.0, metavar="SECONDS", help="again and again, until Ctrl-C"
+        "-w", "--watch", nargs="?", type=_seconds, const=1.0, metavar="SECONDS", help="again and again, until Ctrl-C"
     )
     parser.add_argument("--json", action="store_true", help="for programs")
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0.1 <= seconds <= 86_400:
+        raise argparse.ArgumentTypeError("must be from 0.1 to 86400")
+    return seconds
 
 
 def layout_of(options: argparse.Namespace) -> Layout:
@@ -58,11 +70,20 @@ def run(options: argparse.Namespace) -> int:
     layout = layout_of(options)
     while True:
         daemons = survey(layout)
-        text = json.dumps([asdict(one) for one in daemons], indent=2) if options.json else screen(daemons, layout)
-        print((CLEAR if options.watch else "") + text, flush=True)
+        text = (
+            json.dumps([asdict(one) for one in daemons], indent=2) if options.json else screen(daemons, layout, width())
+        )
+        if options.watch and not options.json and sys.stdout.isatty():
+            text = HOME + text.replace("\n", f"{REST_OF_LINE}\n") + f"{REST_OF_LINE}\n{REST}"
+        print(text, end="" if text.endswith(REST) else "\n", flush=True)
         if not options.watch:
             return 0 if any(one.state != "not set up" for one in daemons) else 3
         time.sleep(options.watch)
+
+
+def width() -> int:
+    """Columns that a line may have: the terminal's; any number where it is not one."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 10_000
 
 
 def survey(layout: Layout) -> list[Daemon]:
@@ -79,7 +100,7 @@ def look(layout: Layout, name: str) -> Daemon:
         try:
             read_metrics(found, scrape(layout.run / f"{name}-metrics-sock"))
         except PermissionError:
-            found.state = "running (ask as root)"
+            found.state = "running (figures are for root)"
         except OSError as error:
             found.state = f"running, silent: {error.strerror}"
     elif layout.socket(name).is_socket():
@@ -125,7 +146,7 @@ def scrape(path: Path) -> str:
 
 def read_metrics(found: Daemon, text: str) -> None:
     """Fill in the figures."""
-    seconds = 0.0
+    found.known, seconds = True, 0.0
     for line in text.splitlines():
         if line.startswith("#"):
             continue
@@ -154,34 +175,47 @@ def read_metrics(found: Daemon, text: str) -> None:
     found.mean = seconds / found.calls if found.calls else 0.0
 
 
-COLUMNS = (
-    ("DAEMON", 16), ("STATE", 11), ("UP", 9), ("CLIENTS", 8), ("CALLS", 8), ("ERRORS", 7), ("MEAN", 9), ("QUEUE", 6),
-    ("MEMORY", 9), ("OBJECTS", 0),
-)  # fmt: skip
+COLUMNS = ("DAEMON", "STATE", "UP", "CLIENTS", "CALLS", "ERRORS", "MEAN", "QUEUE", "MEMORY", "OBJECTS")
 
 
-def screen(daemons: list[Daemon], layout: Layout) -> str:
-    """The table."""
+def screen(daemons: list[Daemon], layout: Layout, columns: int) -> str:
+    """The table, as narrow as `columns` need it: what daemons have goes below them where it does not fit beside."""
     where = f"below {layout.root}" if layout.root else layout.mode
     lines = [f"splitvirt on {socket.gethostname()} ({where}), {time.strftime('%Y-%m-%d %H:%M:%S')}", ""]
-    lines.append("".join(f"{title:{width}}" for title, width in COLUMNS))
-    lines += [row(one).rstrip() for one in daemons]
+    rows = [COLUMNS, *(row(one) for one in daemons)]
+    shown = next((made for gap in (2, 1) if _longest(made := table(rows, gap)) <= columns), None)
+    if shown is None:
+        shown = table([cells[:-1] for cells in rows], 2)
+        if _longest(shown) > columns:
+            shown = table([cells[:-1] for cells in rows], 1)
+        below = zip(shown, ["", *(cells[-1] for cells in rows[1:])], strict=True)
+        shown = [line for beside, objects in below for line in (beside, f"  {objects}" if objects else "") if line]
+    lines += shown
     if all(one.state == "not set up" for one in daemons):
         start = f"{daemons[0].name} --root {layout.root} starts one" if layout.root else "make install sets them up"
         lines += ["", f"Nothing is running or waiting {'there' if layout.root else 'here'}: {start}."]
     return "\n".join(lines)
 
 
-def row(one: Daemon) -> str:
-    """One daemon's line."""
-    if not one.pid:
-        return f"{one.name:16}{one.state}"
-    cells = [
+def table(rows: Sequence[Sequence[str]], gap: int) -> list[str]:
+    """Lines in which cells stand below each other."""
+    widths = [max(len(cells[at]) for cells in rows) + gap for at in range(len(rows[0]))]
+    return ["".join(f"{cell:{wide}}" for cell, wide in zip(cells, widths, strict=True)).rstrip() for cells in rows]
+
+
+def _longest(lines: list[str]) -> int:
+    return max(map(len, lines))
+
+
+def row(one: Daemon) -> Sequence[str]:
+    """One daemon's cells: its name and state alone where there is no more to say."""
+    if not one.known:
+        return (one.name, one.state, *[""] * (len(COLUMNS) - 2))
+    return (
         one.name, one.state, duration(one.up), str(one.clients), str(one.calls), str(one.errors),
         f"{one.mean * 1000:.1f} ms", str(one.running + one.queued), f"{one.memory / 2**20:.1f} MiB",
         ", ".join(f"{count} {kind.removesuffix(' there').replace('_', ' ')}" for kind, count in one.objects.items()),
-    ]  # fmt: skip
-    return "".join(f"{cell:{width}}" for cell, (_, width) in zip(cells, COLUMNS, strict=True))
+    )  # fmt: skip
 
 
 def duration(seconds: float) -> str:

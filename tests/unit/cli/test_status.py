@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from splitvirt.cli.__main__ import main
-from splitvirt.cli.status import Daemon, duration, holder, is_listening, read_metrics
+from splitvirt.cli.status import Daemon, duration, holder, is_listening, read_metrics, screen
+from splitvirt.host.paths import Layout
 
 SOCKETS = ("virtqemud-sock", "virtqemud-sock-ro", "virtqemud-admin-sock")
 
@@ -42,6 +43,33 @@ splitvirt_memory_bytes{of="pss"} 1048576
     )
     assert (found.up, found.clients, found.calls, found.errors, found.mean) == (5.5, 3, 4, 1, 0.01)
     assert found.objects == {"domain active": 2, "storage_pool there": 1}
+
+
+def test_the_screen_fits_the_terminal() -> None:
+    busy = Daemon("virtqemud", "running", 1, True, 72, 1, 0, 0, 41, 0, 0.0036, 26_100_000, {"domain active": 1})
+    told = Daemon("virtnetworkd", "running (figures are for root)", 2)
+    wide = screen([busy, Daemon("virtnetworkd", "on demand")], Layout.system(), 120).splitlines()[2:]
+    assert wide == [
+        "DAEMON        STATE      UP      CLIENTS  CALLS  ERRORS  MEAN    QUEUE  MEMORY    OBJECTS",
+        "virtqemud     running    1m 12s  1        41     0       3.6 ms  0      24.9 MiB  1 domain active",
+        "virtnetworkd  on demand",
+    ]
+    narrow = screen([busy, Daemon("virtnetworkd", "on demand")], Layout.system(), 80).splitlines()[2:]
+    assert narrow == [
+        "DAEMON        STATE      UP      CLIENTS  CALLS  ERRORS  MEAN    QUEUE  MEMORY",
+        "virtqemud     running    1m 12s  1        41     0       3.6 ms  0      24.9 MiB",
+        "  1 domain active",
+        "virtnetworkd  on demand",
+    ]
+    assert screen([told], Layout.system(), 80).splitlines()[-1] == "virtnetworkd running (figures are for root)"
+
+
+@pytest.mark.parametrize("given", ["0", "-1", "nan", "inf", "soon"])
+def test_watching_takes_a_time(given: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["status", f"--watch={given}"])
+    assert ended.value.code == 2
+    assert "--watch" in capsys.readouterr().err
 
 
 def test_who_holds_a_pid_file(tmp_path: Path) -> None:
@@ -92,7 +120,7 @@ def test_the_doctor_finds_a_socket_that_nobody_serves(tmp_path: Path, capsys: py
 def test_status_says_what_is_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["status", "--root", str(tmp_path)]) == 3
     shown = capsys.readouterr().out
-    assert "virtqemud       not set up\n" in shown
+    assert "virtqemud     not set up\n" in shown
     assert f"Nothing is running or waiting there: virtqemud --root {tmp_path} starts one." in shown
     assert "virtlxcd" not in shown
     assert main(["status", "--root", str(tmp_path), "--json"]) == 3
