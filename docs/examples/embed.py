@@ -19,7 +19,7 @@ async def hear(console: Stream, words: bytes) -> None:
     """Print what the guest says until it has said `words`."""
     heard = b""
     while words not in heard:
-        heard += (said := await console.read())
+        heard += (said := await console.read() or sys.exit("the guest has ended"))
         print(said.decode(errors="replace").replace("\x1b[6n", ""), end="", flush=True)  # not asked of your terminal
 
 
@@ -45,4 +45,7 @@ async def main(kernel: str, initrd: str, kind: str = "qemu") -> None:
 
 if len(sys.argv) < 3:
     sys.exit(__doc__)
-asyncio.run(main(*sys.argv[1:]))
+try:
+    asyncio.run(main(*sys.argv[1:]))
+except splitvirt.VirtError as error:
+    sys.exit(str(error))

@@ -26,11 +26,14 @@ async def main(kernel: str, initrd: str, network: str = "default", seconds: str 
         heard = b""
         async with asyncio.timeout(180):
             while b"guest#" not in heard:
-                heard += (said := await console.read())
+                heard += (said := await console.read() or sys.exit("the guest has ended"))
                 print(said.decode(errors="replace").replace("\x1b[6n", ""), end="", flush=True)
         await asyncio.sleep(float(seconds))  # it is on the network now: ping it, ask for it by name
 
 
 if len(sys.argv) < 3:
     sys.exit(__doc__)
-asyncio.run(main(*sys.argv[1:]))
+try:
+    asyncio.run(main(*sys.argv[1:]))
+except splitvirt.VirtError as error:
+    sys.exit(str(error))
