@@ -20,7 +20,7 @@ from .prepare import check
 from .prepare.forward import ROUTED
 from .prepare.ip import block
 from .prepare.place import place
-from .prepare.port import check_reclaim, place_port, read_port
+from .prepare.port import check_reclaim, place_port, read_port, reclaim_port
 from .status import NetworkStatus
 
 FOREVER = c.VIR_NETWORK_UPDATE_AFFECT_CONFIG
@@ -222,7 +222,9 @@ class VirtualNetwork(LivingNetwork):
                 raise NetworkPortExists(f"Network port with UUID {port.uuid} already exists exists already")
             reclaim = bool(flags & c.VIR_NETWORK_PORT_CREATE_RECLAIM)
             check_reclaim(port, reclaim)
-            if not reclaim:
+            if reclaim:
+                reclaim_port(self.live, port)
+            else:
                 place_port(self.live, port, [held.port for held in self.held.values()])
             return self.plug(port)
 

@@ -100,10 +100,12 @@ def ip_of(net: Network, index: int) -> NetworkIP:
     return chosen[0]
 
 
-def dhcp_of(net: Network, ip: NetworkIP) -> Dhcp:
-    """The address's DHCP part, made if there is none and no other of its family has one."""
+def dhcp_of(net: Network, ip: NetworkIP, command: int) -> Dhcp:
+    """The address's DHCP part, made if there is none; nothing is added where another of its family has one."""
     family = block(ip)[0].family
-    if any(other is not ip and other.dhcp and block(other)[0].family == family for other in net.ips):
+    if command in (FIRST, LAST) and any(
+        other is not ip and other.dhcp and block(other)[0].family == family for other in net.ips
+    ):
         word = "IPv4" if family == IPV4 else "IPv6"
         raise invalid(f"dhcp is supported only for a single {word} address on each network")
     if ip.dhcp is None:
@@ -112,19 +114,20 @@ def dhcp_of(net: Network, ip: NetworkIP) -> Dhcp:
 
 
 def shown(host: DhcpHost) -> tuple[str, str, str]:
-    return host.mac or "", host.name or "", host.ip or ""
+    """What messages say of an entry."""
+    return host.mac or "unknown", host.name or "(null)", host.ip or ""
 
 
 def update_host(net: Network, command: int, index: int, document: str) -> None:
     """An address kept for a client."""
     ip = ip_of(net, index)
-    dhcp = dhcp_of(net, ip)
     entry = read(net, DhcpHost, document)
     check_host(ip, entry, net.name or "", partial=command == DELETE)
     if entry.ip and command != DELETE and socket_address(entry.ip).family != block(ip)[0].family:
         raise invalid(
             "the address family of a host entry IP must match the address family of the dhcp element's parent"
         )
+    dhcp = dhcp_of(net, ip, command)
     if command == MODIFY:
         modify_host(net, dhcp, entry)
     elif command in (FIRST, LAST):
@@ -175,11 +178,11 @@ def modify_host(net: Network, dhcp: Dhcp, entry: DhcpHost) -> None:
 def update_range(net: Network, command: int, index: int, document: str) -> None:
     """A range of addresses to lend."""
     ip = ip_of(net, index)
-    dhcp = dhcp_of(net, ip)
-    entry = read(net, DhcpRange, document)
-    check_range(ip, entry, net.name or "")
     if command == MODIFY:
         raise unsupported("dhcp ranges cannot be modified, only added or deleted")
+    entry = read(net, DhcpRange, document)
+    check_range(ip, entry, net.name or "")
+    dhcp = dhcp_of(net, ip, command)
     found = [old for old in dhcp.ranges if (old.start, old.end) == (entry.start, entry.end)]
     if command in (FIRST, LAST):
         if found:
@@ -201,11 +204,11 @@ def update_range(net: Network, command: int, index: int, document: str) -> None:
 
 def update_interface(net: Network, command: int, index: int, document: str) -> None:
     """A host interface of the pool; the caller sees to it that a deleted one has no ports."""
+    if command == MODIFY:
+        raise unsupported("forward interface entries cannot be modified, only added or deleted")
     entry = read(net, ForwardInterface, document)
     if entry.dev is None:
         raise XMLError("missing dev attribute in <interface> element", domain=VIR_FROM_NETWORK)
-    if command == MODIFY:
-        raise unsupported("forward interface entries cannot be modified, only added or deleted")
     forward = net.forward or Forward(mode="none")
     found = [old for old in forward.interfaces if old.dev == entry.dev]
     if command in (FIRST, LAST):

@@ -1,5 +1,6 @@
 """IP and MAC addresses as libvirt reads and prints them, and the checks of a static route."""
 
+import re
 import socket
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
@@ -42,6 +43,8 @@ def parse_address(text: str | None) -> Address | None:
         return None
     family, *_, where = found[0]
     shown = str(where[0])
+    if "%" in text and "%" not in shown:
+        shown += f"%{text.rpartition('%')[2]}"  # Python leaves the zone of a link-local address out
     packed = socket.inet_pton(family, shown.partition("%")[0])
     return Address(IPV4 if family == socket.AF_INET else IPV6, int.from_bytes(packed, "big"), shown)
 
@@ -74,7 +77,8 @@ def natural_prefix(address: Address) -> int:
 
 def parse_mac(text: str | None) -> str | None:
     """A MAC address as libvirt prints it, or None: six numbers of one or two hex digits."""
-    parts = (text or "").split(":")
+    parts = (text or "").split(":", 5)
+    parts[-1] = re.split(r"\s", parts[-1])[0]  # where C's parser stops
     if len(parts) != 6 or not all(0 < len(p) <= 2 and all(c in "0123456789abcdefABCDEF" for c in p) for p in parts):
         return None
     return ":".join(f"{int(p, 16):02x}" for p in parts)
@@ -120,7 +124,7 @@ def check_route(route: RouteLike, where: str) -> tuple[Address, int, Address]:
     prefix = _prefix(route, address, mask)
     network = address.network(prefix) if mask is None or mask_bits(mask) >= 0 else at(4, address.value & mask.value)
     if network.value != address.value:
-        raise wrong(f"Address '{address.text}' in route definition is not a network address")
+        raise wrong(f"Address '{route.address}' in route definition is not a network address")
     route.address, route.gateway = address.text, gateway.text
     route.netmask = mask.text if mask else None
     return address, prefix, gateway
@@ -140,7 +144,7 @@ def _check_family(
     if route.family in (None, "ipv4"):
         given = "No family" if route.family is None else "IPv4 family"
         if address.family != IPV4:
-            raise wrong(f"{given} specified for non-IPv4 address '{address.text}' in route definition")
+            raise wrong(f"{given} specified for non-IPv4 address '{route.address}' in route definition")
         if gateway.family != IPV4:
             raise wrong(f"{given} specified for non-IPv4 gateway '{address.text}' in route definition")
         if mask is not None and mask.family != IPV4:

@@ -1,12 +1,13 @@
 """What a guest's interface, a network and a network port share: bandwidth, VLANs, virtual ports, addresses, routes."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
 from splitvirt.api.constants import VIR_FROM_NETWORK
 from splitvirt.api.errors import ConfigUnsupported, InvalidArg, VirtError, XMLDetail, XMLError
 from splitvirt.xml.element import Element, Node, attr, child, children
-from splitvirt.xml.forms import U64, Form, Positive, Signed, Unsigned, WrongValue, YesNo, number
+from splitvirt.xml.forms import U32, U64, Form, Hex1, Hex2, Hex4, Positive, Signed, Unsigned, WrongValue, YesNo, number
 from splitvirt.xml.netaddress import BITS, IPV4, IPV6, parse_address
 
 
@@ -48,11 +49,16 @@ class Rate(Element, hide_empty=True):
     floor: Speed | None = attr(omit=0, wrong=unread("floor"))
     burst: Speed | None = attr(omit=0, wrong=unread("burst"))
 
+    def visible(self, bits: int) -> Mapping[str, Any]:
+        return self.__dict__ if self.average or self.floor else {}
+
     def check(self, node: Node) -> None:
-        if self.floor is not None and node.tag == "outbound":
-            raise ConfigUnsupported("'floor' attribute allowed only in <inbound> element", domain=VIR_FROM_NETWORK)
         if self.average is None and self.floor is None:
             raise XMLDetail("Missing mandatory average or floor attributes", domain=VIR_FROM_NETWORK)
+        if self.average is None and (self.peak is not None or self.burst is not None):
+            raise ConfigUnsupported("'peak' and 'burst' require 'average' attribute", domain=VIR_FROM_NETWORK)
+        if self.floor and node.tag == "outbound":
+            raise ConfigUnsupported("'floor' attribute allowed only in <inbound> element", domain=VIR_FROM_NETWORK)
 
 
 class Inbound(Rate, tag="inbound"):
@@ -63,10 +69,18 @@ class Outbound(Rate, tag="outbound"):
     """What goes out."""
 
 
+def class_number(raw: str) -> int:
+    """A class; what is no number is no class that there is, but said."""
+    try:
+        return number(raw, 10, "")
+    except WrongValue:
+        return 0
+
+
 class Bandwidth(Paired, tag="bandwidth"):
     """Traffic shaping; `class_id` is the tc class of a running network's port."""
 
-    class_id: int | None = attr("@classID")
+    class_id: Annotated[int, Form(class_number, str)] | None = attr("@classID")
     inbound: Inbound | None = child()
     outbound: Outbound | None = child()
 
@@ -87,12 +101,15 @@ class VlanTag(Element, tag="tag"):
     native_mode: Literal["tagged", "untagged"] | None = attr("@nativeMode")
 
 
+def only_yes(raw: str) -> bool:
+    """Whether it says yes, in whatever case."""
+    return raw.lower() == "yes"
+
+
 class Vlan(Element, tag="vlan"):
     """The VLANs of a port; a trunk carries several."""
 
-    trunk: YesNo | None = attr(
-        omit=False, wrong=lambda raw: XMLError(f"invalid \"trunk='{raw}'\" in <vlan> - must be yes or no")
-    )
+    trunk: Annotated[bool, Form(only_yes, {True: "yes", False: "no"}.__getitem__)] | None = attr(omit=False, blank=True)
     tags: list[VlanTag] = children()
 
     def check(self, node: Node) -> None:
@@ -104,10 +121,13 @@ class Vlan(Element, tag="vlan"):
         natives = sum(tag.native_mode is not None for tag in self.tags)
         if natives > 1:
             raise XMLError("duplicate native vlan setting")
+        raw = node.get("trunk")
         if self.trunk is False and len(self.tags) > 1:
-            raise XMLError("invalid \"trunk='no'\" in <vlan> - trunk='yes' is required for more than one vlan tag")
+            raise XMLError(f"invalid \"trunk='{raw}'\" in <vlan> - trunk='yes' is required for more than one vlan tag")
         if self.trunk is False and natives:
-            raise XMLError("invalid configuration in <vlan> - \"trunk='no'\" is not allowed with a native vlan id")
+            raise XMLError(f"invalid configuration in <vlan> - \"trunk='{raw}'\" is not allowed with a native vlan id")
+        if self.trunk is False and (raw or "").lower() != "no":
+            raise XMLError(f"invalid \"trunk='{raw}'\" in <vlan> - must be yes or no")
         self.trunk = self.trunk or len(self.tags) > 1 or None
 
 
@@ -128,7 +148,8 @@ def parameter(name: str, preposition: str) -> Callable[[str], VirtError]:
 
     def wrong(raw: str) -> VirtError:
         try:
-            number(raw, 0, "")
+            if number(raw, 0, "") > U32:
+                raise WrongValue
         except WrongValue:
             return XMLError(f"cannot parse value of {name} parameter")
         return XMLError(f"value {preposition} {name} out of range")
@@ -136,10 +157,13 @@ def parameter(name: str, preposition: str) -> Callable[[str], VirtError]:
     return wrong
 
 
+UUID = re.compile(r"\s*(?:[- ]*[0-9a-fA-F]{2}){16}\s*")
+
+
 def read_uuid(raw: str) -> str:
-    digits = raw.strip().replace("-", "").lower()
-    if len(digits) != 32 or any(c not in "0123456789abcdef" for c in digits):
+    if not UUID.fullmatch(raw):
         raise WrongValue
+    digits = re.sub("[^0-9a-f]", "", raw.lower())
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
@@ -165,7 +189,7 @@ class VirtualPortParameters(Element, tag="parameters", hide_empty=True):
     instanceid: PlainUuid | None = attr(wrong=not_uuid("instanceid"))
     interfaceid: PlainUuid | None = attr(wrong=not_uuid("interfaceid"))
     profileid: Annotated[str, Form(profile, str)] | None = attr(
-        wrong=lambda raw: XMLError("profileid parameter too long")
+        omit="", wrong=lambda raw: XMLError("profileid parameter too long")
     )
 
 
@@ -195,10 +219,29 @@ class VirtualPort(Element, tag="virtualport", hide_empty=True):
     def check(self, node: Node) -> None:
         if self.type is None or self.parameters is None:
             return
+        if self.type == "midonet":  # libvirt drops what it does not know of
+            self.parameters = VirtualPortParameters(interfaceid=self.parameters.interfaceid)
         given: dict[str, Any] = vars(self.parameters)
         for name in ("managerid", "typeid", "typeidversion", "instanceid", "profileid", "interfaceid"):
             if given.get(name) is not None and name not in SWITCHES[self.type]:
                 raise XMLError(f"extra {name} unsupported in <virtualport type='{self.type}'>")
+
+
+class PciAddress(Element, tag="address"):
+    """A PCI device."""
+
+    domain: Hex4 = attr(default=0)
+    bus: Hex2 = attr(default=0)
+    slot: Hex2 = attr(default=0)
+    function: Hex1 = attr(default=0)
+
+    def check(self, node: Node) -> None:
+        for name, value, limit in (("bus", self.bus, 0xFF), ("slot", self.slot, 0x1F), ("function", self.function, 7)):
+            if value > limit:
+                raise XMLError(f"Invalid PCI address {name}='0x{value:x}', must be <= {limit:#X}".replace("0X", "0x"))
+
+    def __str__(self) -> str:
+        return f"{self.domain:04x}:{self.bus:02x}:{self.slot:02x}.{self.function:x}"
 
 
 class IPAddress(Element, tag="ip"):

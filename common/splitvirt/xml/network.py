@@ -4,21 +4,17 @@ Addresses and MACs stand here as text; `virtnetworkd.prepare` checks them and sp
 of its messages name the network.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from splitvirt.api.constants import VIR_FROM_NETWORK
 from splitvirt.api.errors import ConfigUnsupported, XMLError
 from splitvirt.xml.element import LIVE, Element, Node, attr, child, children, foreign, text, texts
-from splitvirt.xml.forms import Form, Hex1, Hex2, Hex4, Unsigned, Unsigned64, WrongValue, YesNo
+from splitvirt.xml.forms import INTEGER, U64, Form, Unsigned, WrongValue, YesNo, integer, lenient
 from splitvirt.xml.metadata import Foreign
-from splitvirt.xml.netparts import Bandwidth, Paired, PortOptions, Route, VirtualPort, Vlan
+from splitvirt.xml.netparts import Bandwidth, Paired, PciAddress, PortOptions, Route, VirtualPort, Vlan, only_yes
 from splitvirt.xml.units import decimal
 
-LeaseUnit = Literal["seconds", "minutes", "hours"]
-
-
-def only_yes(raw: str) -> bool:
-    return raw == "yes"
+LEASE_UNITS = {"seconds": 1, "minutes": 60, "hours": 3600}
 
 
 def either(on: str, off: str) -> Form:
@@ -35,6 +31,9 @@ def port_number(raw: str) -> int:
 PortNumber = Annotated[int, Form(port_number, str)]
 Lenient = Annotated[bool, Form(only_yes, lambda value: "yes" if value else "no")]
 Stp = Annotated[bool, either("on", "off")]
+Told = Annotated[int, lenient(INTEGER)]
+"""A number that we tell; what a document says there does not count."""
+Expiry = Annotated[int, integer(0, U64, "Expected non-negative integer value", base=0)]
 FORWARD_MODES = ("none", "nat", "route", "open", "bridge", "private", "vepa", "passthrough", "hostdev")
 
 
@@ -79,32 +78,20 @@ class ForwardInterface(Element, tag="interface"):
     """A host interface of the pool; `connections` is written for running networks only."""
 
     dev: str | None = attr()
-    connections: int | None = attr(mode=LIVE)
+    connections: Told | None = attr(mode=LIVE)
 
 
-class ForwardAddress(Element, tag="address"):
+class ForwardAddress(PciAddress, tag="address"):
     """A PCI device of the pool."""
 
-    type: str | None = attr()
-    domain: Hex4 = attr(default=0)
-    bus: Hex2 = attr(default=0)
-    slot: Hex2 = attr(default=0)
-    function: Hex1 = attr(default=0)
-    connections: int | None = attr(mode=LIVE)
-
-    def check(self, node: Node) -> None:
-        for name, value, limit in (("bus", self.bus, 0xFF), ("slot", self.slot, 0x1F), ("function", self.function, 7)):
-            if value > limit:
-                raise XMLError(f"Invalid PCI address {name}='0x{value:x}', must be <= {limit:#X}".replace("0X", "0x"))
-
-    def __str__(self) -> str:
-        return f"{self.domain:04x}:{self.bus:02x}:{self.slot:02x}.{self.function:x}"
+    type: str | None = attr(order=-1)
+    connections: Told | None = attr(mode=LIVE, last=True)
 
 
 class Forward(Element, tag="forward"):
     """How the network reaches beyond the host."""
 
-    dev: str | None = attr()
+    dev: str | None = attr(blank=True)
     mode: ForwardMode | None = attr(
         wrong=lambda raw: ConfigUnsupported(f"unknown forwarding type '{raw}'", domain=VIR_FROM_NETWORK)
     )
@@ -126,9 +113,9 @@ class Bridge(Element, tag="bridge"):
 
     name: str | None = attr()
     zone: str | None = attr()
-    stp: Stp | None = attr()
-    delay: str | None = attr()
-    mac_table_manager: str | None = attr("@macTableManager")
+    stp: Stp | None = attr(blank=True)
+    delay: str | None = attr(blank=True)
+    mac_table_manager: str | None = attr("@macTableManager", blank=True)
 
 
 class DnsDomain(Element, tag="domain"):
@@ -159,9 +146,9 @@ class DnsSrv(Element, tag="srv"):
     protocol: str | None = attr()
     domain: str | None = attr()
     target: str | None = attr()
-    port: str | None = attr()
-    priority: str | None = attr()
-    weight: str | None = attr()
+    port: str | None = attr(blank=True)
+    priority: str | None = attr(blank=True)
+    weight: str | None = attr(blank=True)
 
 
 class DnsHost(Element, tag="host"):
@@ -185,14 +172,18 @@ class Dns(Element, tag="dns", hide_empty=True):
 class Lease(Element, tag="lease"):
     """How long an address is lent; 0 is for ever. The unit is minutes unless it says otherwise."""
 
-    expiry: Unsigned64 | None = attr()
-    unit: LeaseUnit | None = attr()
+    expiry: Expiry | None = attr()
+    unit: str | None = attr()
 
     def seconds(self) -> int:
         """The time in seconds."""
-        return (self.expiry or 0) * {"seconds": 1, "minutes": 60, "hours": 3600}[self.unit or "minutes"]
+        return (self.expiry or 0) * LEASE_UNITS[self.unit or "minutes"]
 
     def check(self, node: Node) -> None:
+        if self.expiry is None:
+            self.unit = None
+        if self.unit not in (None, *LEASE_UNITS):
+            raise XMLError(f"Invalid value for attribute 'unit' in element 'lease': '{self.unit}'.")
         if self.expiry and self.seconds() < 120:
             raise ConfigUnsupported("The minimum lease time should be greater than 2 minutes", domain=VIR_FROM_NETWORK)
         if self.expiry == 0:
@@ -201,12 +192,21 @@ class Lease(Element, tag="lease"):
             self.unit = self.unit or "minutes"
 
 
+def last_lease(node: Node) -> Lease | None:
+    """Of several, the last that says how long."""
+    leases = [Lease.parse(inner) for inner in node.children if inner.tag == "lease"]
+    return next((lease for lease in reversed(leases) if lease.expiry is not None), None)
+
+
 class DhcpRange(Element, tag="range"):
     """Addresses to lend."""
 
     start: str | None = attr()
     end: str | None = attr()
     lease: Lease | None = child()
+
+    def check(self, node: Node) -> None:
+        self.lease = last_lease(node)
 
 
 class DhcpHost(Element, tag="host"):
@@ -217,6 +217,9 @@ class DhcpHost(Element, tag="host"):
     name: str | None = attr()
     ip: str | None = attr()
     lease: Lease | None = child()
+
+    def check(self, node: Node) -> None:
+        self.lease = last_lease(node)
 
 
 class Bootp(Element, tag="bootp"):
@@ -231,15 +234,20 @@ class Dhcp(Element, tag="dhcp", hide_empty=True):
 
     ranges: list[DhcpRange] = children()
     hosts: list[DhcpHost] = children()
-    bootp: Bootp | None = child()
+    bootps: list[Bootp] = children()
+
+    @property
+    def bootp(self) -> Bootp | None:
+        """What to boot; of several the last counts, and a checked network has no other."""
+        return self.bootps[-1] if self.bootps else None
 
 
 class NetworkIP(Paired, tag="ip"):
     """An address of the bridge, and what is served behind it."""
 
     family: str | None = attr()
-    address: str | None = attr()
-    netmask: str | None = attr()
+    address: str | None = attr(blank=True)
+    netmask: str | None = attr(blank=True)
     prefix: Unsigned | None = attr()
     local_ptr: YesNo | None = attr("@localPtr")
     tftp_root: str | None = attr("tftp/@root")
@@ -273,15 +281,15 @@ class Network(Element, tag="network"):
     """A virtual network."""
 
     xmlns_dnsmasq: str | None = attr("@xmlns:dnsmasq")
-    connections: int | None = attr(mode=LIVE)
-    ipv6: str | None = attr(omit="no")
+    connections: Told | None = attr(mode=LIVE)
+    ipv6: str | None = attr(omit="no", blank=True)
     trust_guest_rx_filters: YesNo | None = attr("@trustGuestRxFilters")
     name: str | None = text()
     uuid: str | None = text()
     metadata: Foreign | None = foreign()
     forward: Forward | None = child()
     bridge: Bridge | None = child()
-    mtu: str | None = attr("mtu/@size")
+    mtu: str | None = attr("mtu/@size", blank=True)
     mac: str | None = attr("mac/@address")
     domain: DnsDomain | None = child()
     dns: Dns | None = child()

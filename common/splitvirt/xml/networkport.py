@@ -5,8 +5,8 @@ from typing import Literal
 from splitvirt.api.constants import VIR_FROM_NETWORK
 from splitvirt.api.errors import InternalError, XMLError
 from splitvirt.xml.element import Element, attr, child, text
-from splitvirt.xml.forms import Hex1, Hex2, Hex4, YesNo
-from splitvirt.xml.netparts import Bandwidth, PortOptions, VirtualPort, Vlan
+from splitvirt.xml.forms import YesNo
+from splitvirt.xml.netparts import Bandwidth, PciAddress, PlainUuid, PortOptions, VirtualPort, Vlan
 
 MacTableManager = Literal["kernel", "libvirt"]
 
@@ -44,16 +44,10 @@ class DirectPlug(Plug, tag="plug", when=("type", "direct")):
     )
 
 
-class PortAddress(Element, tag="address"):
-    """A PCI device."""
+class NoPlug(Plug, tag="plug", when=("type", ("none", None))):
+    """Not yet: the network will say."""
 
-    domain: Hex4 = attr(default=0)
-    bus: Hex2 = attr(default=0)
-    slot: Hex2 = attr(default=0)
-    function: Hex1 = attr(default=0)
-
-    def __str__(self) -> str:
-        return f"{self.domain:04x}:{self.bus:02x}:{self.slot:02x}.{self.function:x}"
+    type: str | None = attr()  # type: ignore[assignment]
 
 
 class HostdevPlug(Plug, tag="plug", when=("type", "hostdev-pci")):
@@ -61,22 +55,33 @@ class HostdevPlug(Plug, tag="plug", when=("type", "hostdev-pci")):
 
     type: str = attr(default="hostdev-pci")
     managed: YesNo | None = attr()
-    driver: Literal["kvm", "vfio"] | None = attr("driver/@name")
-    address: PortAddress | None = child()
+    driver: Literal["kvm", "vfio"] | None = attr(
+        "driver/@name", wrong=lambda raw: XMLError("Missing network port driver name", domain=VIR_FROM_NETWORK)
+    )
+    address: PciAddress | None = child()
 
 
-AnyPlug = NetworkPlug | BridgePlug | DirectPlug | HostdevPlug
+AnyPlug = NoPlug | NetworkPlug | BridgePlug | DirectPlug | HostdevPlug
+
+
+def not_uuid(raw: str) -> InternalError:
+    """What to say of a UUID that is none."""
+    return InternalError(f"Unable to parse UUID '{raw}'", domain=VIR_FROM_NETWORK)
 
 
 class NetworkPort(Element, tag="networkport"):
     """A port of a network."""
 
-    uuid: str = text(missing=lambda: InternalError("network port has no uuid", domain=VIR_FROM_NETWORK))
+    uuid: PlainUuid = text(
+        missing=lambda: InternalError("network port has no uuid", domain=VIR_FROM_NETWORK), wrong=not_uuid
+    )
     owner_name: str = text(
         "owner/name", missing=lambda: InternalError("network port has no owner name", domain=VIR_FROM_NETWORK)
     )
-    owner_uuid: str = text(
-        "owner/uuid", missing=lambda: InternalError("network port has no owner UUID", domain=VIR_FROM_NETWORK)
+    owner_uuid: PlainUuid = text(
+        "owner/uuid",
+        missing=lambda: InternalError("network port has no owner UUID", domain=VIR_FROM_NETWORK),
+        wrong=not_uuid,
     )
     group: str | None = text()
     mac: str = attr("mac/@address", missing=lambda: InternalError("network port has no mac", domain=VIR_FROM_NETWORK))

@@ -104,7 +104,7 @@ class Parser:
             assert pieces is not None
             pieces.append(node)
         else:
-            if len(self.scopes) > 1 or any(a.startswith("xmlns") for a in attrs):
+            if ":" in tag or len(self.scopes) > 1 or any(a.startswith("xmlns") for a in attrs):
                 tag, plain = self.resolve(tag, attrs)
                 attrs = attrs if tag == "metadata" else plain
             node = Node(tag, attrs, self.expat.CurrentLineNumber)
@@ -181,8 +181,8 @@ class Parser:
     def canonical(self, name: str, scope: dict[str, str]) -> str:
         prefix, _, local = name.rpartition(":")
         uri = scope.get(prefix)
-        if not uri:
-            return name
+        if not uri:  # a prefix that nothing declares is part of a name that is not ours
+            return f"{name} (its prefix is not declared)" if prefix in NAMESPACES.values() else name
         known = NAMESPACES.get(uri)
         return f"{known}:{local}" if known else f"{{{uri}}}{local}"
 

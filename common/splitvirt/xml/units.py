@@ -41,6 +41,12 @@ def pretty(value: int, unit: str) -> tuple[int, str]:
     return value, NAMES[power]
 
 
+def unsigned(text: str) -> int | None:
+    """The number that a text stands for in C, which allows for blanks and a plus before it; None if it is none."""
+    digits = text.lstrip().removeprefix("+")
+    return int(digits) if decimal(digits) else None
+
+
 def decimal(text: str) -> bool:
     """Whether a text is a plain decimal number; of megabytes of digits, which nobody means and Python refuses, not."""
     return len(text) <= 4000 and text.isascii() and text.isdigit()

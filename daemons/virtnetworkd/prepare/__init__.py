@@ -5,14 +5,15 @@ networks (bridge name, MAC), and refuses what they cannot have here. Both raise 
 """
 
 from collections.abc import Callable
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from splitvirt.api.constants import VIR_ERR_NO_NAME, VIR_FROM_NETWORK
 from splitvirt.api.errors import InternalError, VirtError, XMLDetail, XMLError
+from splitvirt.xml.forms import WrongValue
 from splitvirt.xml.netaddress import IPV4, at, is_multicast, parse_address, parse_mac
-from splitvirt.xml.netparts import VirtualPort
+from splitvirt.xml.netparts import VirtualPort, read_uuid
 from splitvirt.xml.network import DhcpRange, Network, NetworkIP
-from splitvirt.xml.units import decimal
+from splitvirt.xml.units import unsigned
 
 from .dns import check_dns
 from .forward import check_forward, check_mode
@@ -93,8 +94,8 @@ def check_identity(net: Network) -> None:
     if len(net.name.encode()) + 5 * sum(c in "&<>\"'" for c in net.name) > NAME_MAX:
         raise XMLDetail(f"name '{net.name[:20]}...' is longer than {NAME_MAX} bytes", domain=VIR_FROM_NETWORK)
     try:
-        net.uuid = str(uuid4() if not net.uuid else UUID(net.uuid.strip()))
-    except ValueError:
+        net.uuid = read_uuid(net.uuid) if net.uuid else str(uuid4())
+    except WrongValue:
         raise InternalError("malformed uuid element", domain=VIR_FROM_NETWORK) from None
 
 
@@ -105,9 +106,10 @@ def check_bridge(net: Network) -> None:
         return
     bridge.name, bridge.zone = bridge.name or None, bridge.zone or None
     if bridge.delay is not None:
-        if not decimal(bridge.delay) or int(bridge.delay) >= 1 << 64:
+        delay = unsigned(bridge.delay)
+        if delay is None or delay >= 1 << 64:
             raise xml_error(f"Invalid delay value in network '{net.name}'")
-        bridge.delay = str(int(bridge.delay))
+        bridge.delay = str(delay)
     if bridge.mac_table_manager not in (None, "kernel", "libvirt"):
         raise xml_error(f"Invalid macTableManager setting '{bridge.mac_table_manager}' in network '{net.name}'")
 
@@ -129,10 +131,11 @@ def check_mtu(net: Network) -> None:
     """The bridge's MTU; C's strtoul takes a sign, so -1 is the largest number."""
     if net.mtu is None:
         return
-    digits = net.mtu.strip().lstrip("-+")
-    if not decimal(digits) or int(digits) >= 1 << 32:
+    minus = net.mtu.lstrip().startswith("-")
+    size = unsigned(net.mtu.lstrip().removeprefix("-") if minus else net.mtu)
+    if size is None or size >= 1 << 32:
         raise xml_error(f"Invalid mtu size '{net.mtu}' in network '{net.name}'")
-    size = (-int(digits) if net.mtu.strip().startswith("-") else int(digits)) & 0xFFFFFFFF
+    size = -size & 0xFFFFFFFF if minus else size
     net.mtu = str(size) if size else None
 
 

@@ -4,9 +4,10 @@ from splitvirt.api.constants import VIR_FROM_NETWORK
 from splitvirt.api.errors import XMLDetail, XMLError
 from splitvirt.xml.netaddress import parse_address
 from splitvirt.xml.network import Dns, DnsHost, DnsSrv, DnsTxt, Forwarder
-from splitvirt.xml.units import decimal
+from splitvirt.xml.units import unsigned
 
-SERVICE_MAX = 320
+SERVICE_MAX = 482
+"""512 bytes of a message, less what is around the name in it (RFC 2782)."""
 
 
 def detail(text: str) -> XMLDetail:
@@ -99,11 +100,12 @@ def check_srv(srv: DnsSrv, network: str, *, partial: bool = False) -> None:
         raw = getattr(srv, name)
         if raw is None:
             continue
-        if not decimal(raw) or not (name == "port") <= int(raw) <= 65535:
+        number = unsigned(raw)
+        if number is None or not (name == "port") <= number <= 65535:
             raise detail(f"{word} DNS SRV {name} attribute for service '{srv.service}' in network '{network}'")
-        if srv.target is None and not partial:
+        if srv.target is None:
             raise detail(
                 f"DNS SRV {name} attribute not permitted without target for service '{srv.service}'"
                 f" in network '{network}'"
             )
-        setattr(srv, name, str(int(raw)))
+        setattr(srv, name, str(number) if number else None)

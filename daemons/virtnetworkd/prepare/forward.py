@@ -2,9 +2,9 @@
 
 from splitvirt.api.constants import VIR_FROM_NETWORK
 from splitvirt.api.errors import ConfigUnsupported, XMLDetail, XMLError
-from splitvirt.xml.netaddress import IPV4, Address, parse_address
+from splitvirt.xml.netaddress import IPV4, Address, at, parse_address
 from splitvirt.xml.network import Bridge, Forward, ForwardInterface, Network
-from splitvirt.xml.units import decimal
+from splitvirt.xml.units import unsigned
 
 from .ip import range_size
 
@@ -102,15 +102,18 @@ def check_nat(forward: Forward, name: str) -> None:
     if len(nat.ports) > 1:
         raise wrong(f"Only one <port> element is allowed in <nat> in <forward> in network {name}")
     for ports in nat.ports:
-        first = nat_port(ports.start, "start", name)
-        if nat_port(ports.end, "end", name) < first:
+        first, last = nat_port(ports.start, "start", name), nat_port(ports.end, "end", name)
+        if last < first:
             raise bad_port("end", name)
+        ports.start, ports.end = str(first), str(last)
     nat.ports = [p for p in nat.ports if int(p.start or 0) or int(p.end or 0)]
 
 
 def nat_address(text: str, word: str, name: str) -> Address:
     """One end of the range of addresses."""
     address = parse_address(text)
+    if address is not None and address.family != IPV4 and address.value >> 32 == 0xFFFF:  # IPv4 in IPv6's clothes
+        address = at(IPV4, address.value & 0xFFFFFFFF)
     if address is None or address.family != IPV4:
         raise wrong(f"Bad ipv4 {word} address '{text}' in <nat> in <forward> in network '{name}'")
     return address
@@ -118,9 +121,10 @@ def nat_address(text: str, word: str, name: str) -> Address:
 
 def nat_port(text: str | None, word: str, name: str) -> int:
     """One end of the range of ports."""
-    if not text or not decimal(text) or int(text) > 65535:
+    number = unsigned(text or "")
+    if number is None or number > 65535:
         raise bad_port(word, name)
-    return int(text)
+    return number
 
 
 def bad_port(word: str, name: str) -> XMLDetail:

@@ -14,8 +14,6 @@ from splitvirt.xml.netaddress import (
 )
 from splitvirt.xml.network import DhcpHost, DhcpRange, Network, NetworkIP
 
-RANGE_MAX = 0xFFFF
-
 
 def wrong(text: str) -> XMLError:
     """An error of the document."""
@@ -42,6 +40,7 @@ def check_ip(ip: NetworkIP, network: str) -> None:
     ip.netmask = mask.text if mask else None
     if ip.tftp_root is not None and address.family != IPV4:
         raise refused(f"Unsupported <tftp> element in an IPv6 element in network '{network}'")
+    ip.tftp_root = ip.tftp_root or None
     if ip.dhcp is not None:
         check_dhcp(ip, network)
 
@@ -87,13 +86,11 @@ def check_dhcp(ip: NetworkIP, network: str) -> None:
         check_range(ip, span, network)
     for host in ip.dhcp.hosts:
         check_host(ip, host, network)
-    bootp = ip.dhcp.bootp
-    if bootp is not None and bootp.file is None:
-        ip.dhcp.bootp = None
-    elif bootp is not None and bootp.server is not None:
-        bootp.server = socket_address(bootp.server).text
-    if block(ip)[0].family != IPV4:
-        ip.dhcp.bootp = None
+    told = [bootp for bootp in ip.dhcp.bootps if bootp.file is not None]
+    for bootp in told:
+        if bootp.server is not None:
+            bootp.server = socket_address(bootp.server).text
+    ip.dhcp.bootps = told[-1:] if block(ip)[0].family == IPV4 else []
     if not ip.dhcp.ranges and not ip.dhcp.hosts:
         ip.dhcp = None
 
@@ -126,23 +123,25 @@ def check_range(ip: NetworkIP, span: DhcpRange, network: str) -> None:
 def range_size(start: Address, end: Address, inside: Address | None = None, prefix: int = 0) -> int:
     """How many addresses a range has. Raises InternalError, as libvirt does, for one that is none."""
     shown = f"range {start.text} - {end.text}"
-    if start.family != end.family or (inside is not None and inside.family != start.family):
-        where = f" for network {inside.text}" if inside is not None else ""
-        raise internal(f"mismatch of address family in {shown}{where}")
-    if inside is not None and prefix < 0:
-        raise internal(f"bad prefix {prefix} for network {inside.text} when  checking {shown}")
-    if start.value > end.value:
-        raise internal(f"{shown} is reversed ")
+    if start.family != end.family:
+        raise internal(f"mismatch of address family in {shown}")
+    if inside is not None and inside.family != start.family:
+        raise internal(f"mismatch of address family in {shown} for network {inside.text}")
     if inside is not None:
         check_inside(start, end, inside, prefix)
-    if end.value - start.value >= RANGE_MAX:
+    bits = 16  # libvirt compares the others as they stand
+    if start.value >> bits != end.value >> bits:
         raise internal(f"{shown} is too large (> 65535)")
+    if start.value > end.value:
+        raise internal(f"{shown} is reversed " if start.family == IPV4 else f"{shown} start larger than end")
     return end.value - start.value + 1
 
 
 def check_inside(start: Address, end: Address, inside: Address, prefix: int) -> None:
     """A range lies in the block and holds neither of its special addresses."""
     shown, where = f"range {start.text} - {end.text}", f"network {inside.text}/{prefix}"
+    if prefix < 0:
+        raise internal(f"bad prefix {prefix} for network {inside.text} when  checking {shown}")
     if not start.within(inside, prefix) or not end.within(inside, prefix):
         raise internal(f"{shown} is not entirely within {where}")
     if inside.family == IPV4 and prefix < 31:

@@ -7,7 +7,7 @@ from pathlib import Path
 from splitvirt.api.constants import VIR_FROM_NETWORK
 from splitvirt.api.errors import ConfigUnsupported, InternalError
 from splitvirt.xml.netaddress import IPV4
-from splitvirt.xml.netparts import VirtualPort, Vlan
+from splitvirt.xml.netparts import VirtualPort
 from splitvirt.xml.network import Network, PortGroup
 
 from .forward import ROUTED
@@ -133,12 +133,17 @@ def check_groups(net: Network) -> None:
 
 
 def check_vlans(net: Network) -> None:
-    """VLANs are for Open vSwitch and for devices handed over whole."""
-    groups: list[tuple[Vlan | None, VirtualPort | None]] = [(net.vlan, net.virtualport)]
-    groups += [(g.vlan, g.virtualport or net.virtualport) for g in net.portgroups]
-    for vlan, port in groups:
-        on_switch = net.mode == "bridge" and port is not None and port.type == "openvswitch"
-        if vlan is not None and not on_switch and net.mode not in ("hostdev", "passthrough"):
-            raise refused(
-                f"<vlan> element specified for network {net.name}, whose type doesn't support vlan configuration"
-            )
+    """VLANs are for Open vSwitch and for devices handed over whole; a group's own switch counts for the group."""
+    whole = net.mode in ("hostdev", "passthrough")
+    plain = whole or switched(net, net.virtualport)
+    allowed = plain or net.vlan is None
+    for group in net.portgroups:
+        if net.vlan is not None or group.vlan is not None:
+            allowed = allowed and (switched(net, group.virtualport) if group.virtualport else plain)
+    if not allowed:
+        raise refused(f"<vlan> element specified for network {net.name}, whose type doesn't support vlan configuration")
+
+
+def switched(net: Network, port: VirtualPort | None) -> bool:
+    """Whether it leads to an Open vSwitch."""
+    return net.mode == "bridge" and port is not None and port.type == "openvswitch"

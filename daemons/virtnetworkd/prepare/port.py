@@ -1,12 +1,12 @@
 """Where a port goes: what its network, its port group and its own XML say, put together."""
 
 from collections.abc import Iterable
-from uuid import UUID
+from uuid import uuid4
 
 from splitvirt.api.constants import VIR_FROM_NETWORK
 from splitvirt.api.errors import ConfigUnsupported, InternalError, InvalidArg, XMLError
 from splitvirt.xml.netaddress import parse_mac
-from splitvirt.xml.netparts import PortOptions, VirtualPort, VirtualPortParameters
+from splitvirt.xml.netparts import PciAddress, PortOptions, VirtualPort, VirtualPortParameters
 from splitvirt.xml.network import ForwardInterface, Network, PortGroup
 from splitvirt.xml.networkport import (
     BridgePlug,
@@ -14,7 +14,7 @@ from splitvirt.xml.networkport import (
     HostdevPlug,
     NetworkPlug,
     NetworkPort,
-    PortAddress,
+    NoPlug,
 )
 
 from .forward import ROUTED
@@ -24,16 +24,13 @@ PARAMETERS = ("managerid", "typeid", "typeidversion", "instanceid", "interfaceid
 
 def read_port(document: str) -> NetworkPort:
     """The port that a document describes, checked. Raises VirtError."""
-    port = NetworkPort.from_xml(document, source="(networkport)")
-    for name in ("uuid", "owner_uuid"):
-        try:
-            setattr(port, name, str(UUID(getattr(port, name).strip())))
-        except ValueError:
-            raise InternalError(f"Unable to parse UUID '{getattr(port, name)}'", domain=VIR_FROM_NETWORK) from None
+    port = NetworkPort.from_xml(document, source="(networkport_definition)")
     mac = parse_mac(port.mac)
     if mac is None:
         raise InternalError(f"Unable to parse MAC '{port.mac}'", domain=VIR_FROM_NETWORK)
     port.mac = mac
+    if isinstance(port.plug, NoPlug):
+        port.plug = None
     plug = port.plug
     if isinstance(plug, NetworkPlug) and plug.bridge is None:
         raise XMLError("Missing network port bridge name", domain=VIR_FROM_NETWORK)
@@ -50,6 +47,22 @@ def check_reclaim(port: NetworkPort, reclaim: bool) -> None:
         raise InvalidArg("Port reclaim requested but plug type is none", domain=VIR_FROM_NETWORK)
     if not reclaim and port.plug is not None:
         raise InvalidArg("Port reclaim not requested but plug type is not none", domain=VIR_FROM_NETWORK)
+
+
+def reclaim_port(net: Network, port: NetworkPort) -> None:
+    """Whether a port may be where it says that it was. Raises InternalError."""
+    plug, forward = port.plug, net.forward
+    if isinstance(plug, NetworkPlug) and not net.bridge_name:
+        raise InternalError("Unexpectedly got a network port without a network bridge", domain=VIR_FROM_NETWORK)
+    if isinstance(plug, DirectPlug) and plug.dev not in [i.dev for i in (forward.interfaces if forward else [])]:
+        raise InternalError(
+            f"network '{net.name}' doesn't have dev='{plug.dev}' in use by network port", domain=VIR_FROM_NETWORK
+        )
+    if isinstance(plug, HostdevPlug) and str(plug.address) not in map(str, forward.addresses if forward else []):
+        raise InternalError(
+            f"network '{net.name}' doesn't have PCI device {plug.address} in use by network port",
+            domain=VIR_FROM_NETWORK,
+        )
 
 
 def group_of(net: Network, name: str | None) -> PortGroup | None:
@@ -95,9 +108,9 @@ def merge(*given: VirtualPort | None) -> VirtualPort | None:
             if value is None:
                 continue
             if values.setdefault(name, value) != value:
+                both = f"'{values[name]}' and '{value}'" if isinstance(value, str) else f"{values[name]} and {value}"
                 raise XMLError(
-                    f"attempt to merge virtualports with mismatched {name}s ('{values[name]}' and '{value}')",
-                    domain=VIR_FROM_NETWORK,
+                    f"attempt to merge virtualports with mismatched {name}s ({both})", domain=VIR_FROM_NETWORK
                 )
     made.parameters = VirtualPortParameters(**values) if values else None
     return made
@@ -114,24 +127,45 @@ def unsupported(port: NetworkPort, net: Network, uses: str) -> ConfigUnsupported
 
 def connect(net: Network, port: NetworkPort, others: list[NetworkPort]) -> None:
     """Choose the plug."""
-    kind = port.virtualport.type if port.virtualport else None
     manager = net.bridge.mac_table_manager if net.bridge else None
     if net.mode in ROUTED:
-        if kind is not None:
-            raise unsupported(port, net, "IP forwarding")
+        demand_switch(port, net, "IP forwarding")
         port.plug = NetworkPlug(bridge=net.bridge_name, mac_table_manager=manager)
     elif net.mode == "hostdev":
-        if kind not in (None, "802.1Qbh"):
-            raise unsupported(port, net, "an SR-IOV Virtual Function via PCI passthrough")
         port.plug = free_function(net, others)
+        demand_switch(port, net, "an SR-IOV Virtual Function via PCI passthrough", "802.1Qbh")
     elif net.mode == "bridge" and net.bridge_name:
-        if kind not in (None, "midonet", "openvswitch"):
-            raise unsupported(port, net, "a bridge device")
+        demand_switch(port, net, "a bridge device", "openvswitch")
         port.plug = BridgePlug(bridge=net.bridge_name, mac_table_manager=manager)
     else:
-        if kind not in (None, "802.1Qbg", "802.1Qbh"):
-            raise unsupported(port, net, "a macvtap device")
+        demand_switch(port, net, "a macvtap device", "802.1Qbg", "802.1Qbh")
         port.plug = free_device(net, port, others)
+    complete_switch(port)
+
+
+NEEDED = {"802.1Qbg": ("managerid", "typeid", "typeidversion"), "802.1Qbh": ("profileid",)}
+MADE = {"802.1Qbg": "instanceid", "openvswitch": "interfaceid"}
+"""What a switch must be told, and what is made up for it where nobody says."""
+
+
+def demand_switch(port: NetworkPort, net: Network, uses: str, *known: str) -> None:
+    """A port without a switch, or on one of those `known`. Raises VirtError."""
+    if port.virtualport is not None and port.virtualport.type not in known:
+        raise unsupported(port, net, uses)
+
+
+def complete_switch(port: NetworkPort) -> None:
+    """All that the switch must be told is there, or made up. Raises VirtError."""
+    switch = port.virtualport
+    if switch is None:
+        return
+    kind = switch.type or ""
+    told = switch.parameters = switch.parameters or VirtualPortParameters()
+    for name in NEEDED.get(kind, ()):
+        if getattr(told, name) is None:
+            raise XMLError(f"missing {name} in <virtualport type='{kind}'>", domain=VIR_FROM_NETWORK)
+    if kind in MADE and getattr(told, MADE[kind]) is None:
+        setattr(told, MADE[kind], str(uuid4()))
 
 
 def free_device(net: Network, port: NetworkPort, others: list[NetworkPort]) -> DirectPlug:
@@ -155,15 +189,10 @@ def free_function(net: Network, others: list[NetworkPort]) -> HostdevPlug:
     """A virtual function that no port has."""
     forward = net.forward
     assert forward is not None
-    if not forward.addresses:
-        raise InternalError(
-            f"network '{net.name}' uses a hostdev mode, but has no forward dev and no interface pool",
-            domain=VIR_FROM_NETWORK,
-        )
     used = {str(o.plug.address) for o in others if isinstance(o.plug, HostdevPlug)}
     for entry in forward.addresses:
         if str(entry) not in used:
-            where = PortAddress(domain=entry.domain, bus=entry.bus, slot=entry.slot, function=entry.function)
+            where = PciAddress(domain=entry.domain, bus=entry.bus, slot=entry.slot, function=entry.function)
             return HostdevPlug(managed=forward.managed, driver=forward.driver, address=where)
     raise exhausted(net)
 

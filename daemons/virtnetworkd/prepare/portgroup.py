@@ -12,7 +12,7 @@ def check_bandwidth(bandwidth: Bandwidth | None) -> Bandwidth | None:
         return None
     if bandwidth.class_id is not None:
         raise XMLDetail("classID attribute not supported on <bandwidth> in this usage context", domain=VIR_FROM_NETWORK)
-    if bandwidth.inbound and bandwidth.inbound.floor is not None:
+    if bandwidth.inbound and bandwidth.inbound.floor:
         raise ConfigUnsupported("floor attribute is not supported for this config", domain=VIR_FROM_NETWORK)
     return bandwidth if bandwidth.inbound or bandwidth.outbound else None
 

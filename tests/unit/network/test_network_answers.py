@@ -17,9 +17,11 @@ from splitvirt.xml.network import Network
 from virtnetworkd import dnsmasq
 from virtnetworkd.prepare import check, read
 from virtnetworkd.prepare.place import place
+from virtnetworkd.prepare.port import check_reclaim, place_port, read_port, reclaim_port
 from virtnetworkd.update import update
 
 DATA = Path(__file__).parents[2] / "data" / "network"
+SWITCH_ID = re.compile(r"(interfaceid|instanceid)='[^']*'")
 MADE_UP = re.compile(r"<mac address='52:54:00:(?!11:22:33)[0-9a-f:]+'/>|<uuid>[^<]*</uuid>")
 
 
@@ -91,3 +93,28 @@ def test_updated(case: dict[str, Any]) -> None:
     else:
         change()
         assert net.to_xml(inactive=True) == wanted["xml"]
+
+
+@pytest.mark.parametrize("case", cases("ports"), ids=lambda c: "reclaimed" if c["input"][2] else "new")
+def test_ports(case: dict[str, Any]) -> None:
+    document, xml, flags = case["input"]
+    net, wanted = defined(document), case["answer"]
+
+    def made() -> str:
+        port = read_port(xml)
+        check_reclaim(port, bool(flags))
+        if flags:
+            reclaim_port(net, port)
+        else:
+            place_port(net, port, ())
+        return port.to_xml()
+
+    if "error" in wanted:
+        with pytest.raises(VirtError) as refused:
+            made()
+        assert [refused.value.code, str(refused.value)] == wanted["error"]
+    else:  # the switch's number for the port may be made up
+        found = SWITCH_ID.search(wanted["xml"])
+        made_up = found is not None and found[0] not in xml + document
+        hide = SWITCH_ID if made_up else re.compile("(?!)")
+        assert hide.sub("", made()) == hide.sub("", wanted["xml"])
