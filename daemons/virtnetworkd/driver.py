@@ -182,8 +182,9 @@ class NetworkDriver(api.Networks):
 
     def reload(self) -> None:
         """Make all firewall rules anew: somebody may have flushed them."""
+        live = [net.live for net in self.registry if net.live is not None and net.live_routed]
         try:
-            firewall.rebuild([net.live for net in self.registry if net.live is not None and net.live_routed])
+            firewall.rebuild(live, others=bool(self.status.unknown))
         except OSError as error:
             log.error("the firewall rules could not be made again: %s", error)
         self.leases.reload()

@@ -188,8 +188,14 @@ def change(net: Network) -> None:
         nft.run(BASE + fill(net))
 
 
-def rebuild(nets: list[Network]) -> None:
-    """Make the whole table anew, for a start of the daemon or after somebody flushed it. Raises NftError."""
+def rebuild(nets: list[Network], *, others: bool = False) -> None:
+    """Make the whole table anew, for a start of the daemon or after somebody flushed it. Raises NftError.
+
+    With `others` there may be networks in it that are not among `nets`: theirs stay as they are.
+    """
+    if others:
+        nft.run(BASE + "".join(map(fill, filter(filtered, nets))))
+        return
     text = f"add table {TABLE}\ndelete table {TABLE}\n"
     chosen = list(filter(filtered, nets))
     nft.run(text + (BASE + "".join(fill(net, new=True) for net in chosen) if chosen else ""))

@@ -134,7 +134,8 @@ class LivingNetwork(api.Network):
         if net.mode not in ROUTED:
             return
         driver = self.driver
-        last = not any(other.active and other is not self and other.live_routed for other in driver.registry)
+        others = [other for other in driver.registry if other is not self and other.live_routed]
+        last = not others and not driver.status.unknown
         server, self.server = self.server or driver.server_of(self.name), None
         if not server.adopt() and dnsmasq.needed(net):
             await server.end_strays()

@@ -149,6 +149,14 @@ async def test_a_network_recorded_in_a_form_of_later_is_let_be(box: Space, root:
     assert not again.active
     with pytest.raises(VirtError, match="may be active: its record is of a form"):
         await again.create()
+    other = await second.create(NET.replace("n1", "n2").replace("4a736edb9a9b", "4a736edb9a9c").replace("br-a", "br-b")
+                                .replace("192.168.150", "192.168.151").replace("10.77", "10.78"))  # fmt: skip
+    second.reload()
+    assert {'"br-a"', '"br-b"'} <= set(rules().split())
+    await other.destroy()
+    assert '"br-a"' in rules()
+    assert '"br-b"' not in rules()
+    assert run("sysctl", "-n", "net.ipv4.ip_forward").strip() == "1"
     await second.close()
     assert record.read_text() == later
     assert bridges() == ["br-a"]
