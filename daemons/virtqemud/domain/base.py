@@ -16,7 +16,7 @@ from .job import JobLock
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Collection
 
     from splitvirt.host.pidfd import Held
     from virtqemud.driver import QemuDriver
@@ -53,7 +53,7 @@ class DomainBase(Domain):
         self.guest: Guest | None = None
         self.agent_link: Agent | None = None
         self.agent_up = False
-        self.agent_timeout: float | None = 5.0
+        self.agent_timeout: float | None = None
         """Seconds that the agent has to answer; None: for ever."""
         self.consoles: dict[str, Pump] = {}
         """Sessions by path of the pty or socket."""
@@ -184,8 +184,10 @@ class DomainBase(Domain):
         """The agent in the guest."""
         raise NotImplementedError
 
-    async def ask_agent(self, command: str, arguments: dict[str, Any] | None = None) -> Any:
-        """The agent's answer to a command, within the time that was set for it."""
+    async def ask_agent(
+        self, command: str, arguments: dict[str, Any] | None = None, *, ends: Collection[str] = ()
+    ) -> Any:
+        """The agent's answer to a command, within the time that was set for it; `ends` as for `Agent.execute`."""
         raise NotImplementedError
 
     def enter(self, state: int, reason: int) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from splitvirt.api import constants as c
 from splitvirt.api.dispatch import current_caller
-from splitvirt.api.errors import InternalError, OperationInvalid, SystemError_
+from splitvirt.api.errors import InternalError, OperationInvalid, SystemError_, VirtError
 from splitvirt.host.refusal import telling
 from virtqemud.flags import START_FLAGS, only
 from virtqemud.running.boot import before_boot
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 QEMU = c.VIR_FROM_QEMU
+AGENT_ENDS = 60.0
+"""Seconds that a guest's agent has to shut it down."""
 
 
 class Lifecycle(Ending):
@@ -173,37 +175,46 @@ class Lifecycle(Ending):
     async def shutdown(self, flags: int = 0) -> None:
         """Ask it to shut down: through the agent where one answers, else by its power button."""
         only(flags, c.VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN | c.VIR_DOMAIN_SHUTDOWN_GUEST_AGENT, "qemuDomainShutdownFlags")
+        self.running()
+        by_agent = flags & c.VIR_DOMAIN_SHUTDOWN_GUEST_AGENT or (not flags and self.agent_up)
+        if by_agent and await self._agent_ends("powerdown", alone=flags == c.VIR_DOMAIN_SHUTDOWN_GUEST_AGENT):
+            return
         async with self.job.hold("shutdown"):
             guest = self.running()
+            if self.current_state != c.VIR_DOMAIN_RUNNING:
+                raise OperationInvalid("domain is not running", domain=QEMU)
             self.fake_reboot = False
-            by_agent = flags & c.VIR_DOMAIN_SHUTDOWN_GUEST_AGENT
-            if by_agent or (not flags and self.agent_up):
-                await self._agent_shutdown("powerdown", optional=not by_agent)
-                if by_agent == flags and by_agent:
-                    return
-            if not by_agent or flags & c.VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN:
-                await guest.monitor.execute("system_powerdown")
+            await guest.monitor.execute("system_powerdown")
 
     async def reboot(self, flags: int = 0) -> None:
-        """Ask it to reboot, as `shutdown` asks; when it shuts down it is reset instead."""
+        """Ask it to reboot, as `shutdown` asks; when it shuts down it is reset instead.
+
+        One that its configuration ends at a reboot is asked to shut down.
+        """
         only(flags, c.VIR_DOMAIN_REBOOT_ACPI_POWER_BTN | c.VIR_DOMAIN_REBOOT_GUEST_AGENT, "qemuDomainReboot")
+        self.running()
+        again = self.live is not None and self.live.on_reboot not in ("destroy", "preserve")
+        by_agent = flags & c.VIR_DOMAIN_REBOOT_GUEST_AGENT or (not flags and self.agent_up)
+        mode, alone = "reboot" if again else "powerdown", flags == c.VIR_DOMAIN_REBOOT_GUEST_AGENT
+        if by_agent and await self._agent_ends(mode, alone=alone):
+            return
         async with self.job.hold("reboot"):
             guest = self.running()
-            by_agent = flags & c.VIR_DOMAIN_REBOOT_GUEST_AGENT
-            if by_agent:
-                await self._agent_shutdown("reboot", optional=False)
-                return
-            self.fake_reboot = True
+            self.fake_reboot = again
             self.record()
             await guest.monitor.execute("system_powerdown")
 
-    async def _agent_shutdown(self, mode: str, *, optional: bool) -> None:
+    async def _agent_ends(self, mode: str, *, alone: bool) -> bool:
+        """Have the agent end the guest; whether it did. What it refuses is raised where it is asked `alone`."""
+        ends = ("RESET",) if mode == "reboot" else ("SHUTDOWN",)
         try:
-            await self.agent().execute("guest-shutdown", {"mode": mode}, timeout=5)
-        except Exception:
-            # A guest that shuts down at once may never answer; one that goes on running gets the power button.
-            if not optional and self.current_state != c.VIR_DOMAIN_SHUTDOWN:
+            self.fake_reboot = False
+            await self.agent().execute("guest-shutdown", {"mode": mode}, timeout=AGENT_ENDS, ends=ends)
+        except VirtError:
+            if alone:
                 raise
+            return not self.active
+        return True
 
     async def destroy(self, flags: int = 0) -> None:
         """End it at once; with GRACEFUL only as far as QEMU still writes back what it holds."""

@@ -44,6 +44,8 @@ class MonitorEvents(Lifecycle):
         details = json.dumps(data) if data else None
         seconds = int(at)
         self.driver.events.emit(Domain.monitor_event, self, name, seconds, round((at - seconds) * 1e6), details)
+        if self.agent_link is not None:
+            self.agent_link.heard(name)
         handler = _HANDLERS.get(name)
         if handler is not None:
             try:
@@ -58,22 +60,22 @@ class MonitorEvents(Lifecycle):
         self._emit(Domain.rebooted)
 
     def _on_suspend(self, data: dict[str, Any]) -> None:
+        self._emit(Domain.pm_suspended, 0)
         if self.current_state == c.VIR_DOMAIN_RUNNING:
             self.enter(c.VIR_DOMAIN_PMSUSPENDED, c.VIR_DOMAIN_PMSUSPENDED_UNKNOWN)
             self.tell(c.VIR_DOMAIN_EVENT_PMSUSPENDED, c.VIR_DOMAIN_EVENT_PMSUSPENDED_MEMORY)
-        self._emit(Domain.pm_suspended, 0)
 
     def _on_suspend_disk(self, data: dict[str, Any]) -> None:
+        self._emit(Domain.pm_suspended_to_disk, 0)
         if self.current_state == c.VIR_DOMAIN_RUNNING:
             self.enter(c.VIR_DOMAIN_PMSUSPENDED, c.VIR_DOMAIN_PMSUSPENDED_UNKNOWN)
             self.tell(c.VIR_DOMAIN_EVENT_PMSUSPENDED, c.VIR_DOMAIN_EVENT_PMSUSPENDED_DISK)
-        self._emit(Domain.pm_suspended_to_disk, 0)
 
     def _on_wakeup(self, data: dict[str, Any]) -> None:
+        self._emit(Domain.pm_woke, 0)
         if self.current_state == c.VIR_DOMAIN_PMSUSPENDED:
             self.enter(c.VIR_DOMAIN_RUNNING, c.VIR_DOMAIN_RUNNING_WAKEUP)
             self.tell(c.VIR_DOMAIN_EVENT_STARTED, c.VIR_DOMAIN_EVENT_STARTED_WAKEUP)
-        self._emit(Domain.pm_woke, 0)
 
     def _on_rtc_change(self, data: dict[str, Any]) -> None:
         self._emit(Domain.rtc_changed, int(data["offset"]))

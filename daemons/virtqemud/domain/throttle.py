@@ -54,21 +54,21 @@ class Throttles(DomainBase):
                 if shown is not None:
                     _find(shown, disk, running=shown is live)
             if live is not None:
-                await self._throttle(_find(live, disk, running=True), wanted)
+                await self._throttle(live, _find(live, disk, running=True), wanted)
                 self.record()
             if changed is not None:
                 kept = _find(changed, disk, running=False)
-                kept.iotune = _merged(kept.iotune, wanted)
+                _limit(changed, kept, _merged(_before(changed, kept, wanted), wanted))
                 self.keep(changed)
         if live is not None:
             told = [TypedParam.string("blkdeviotune.disk", disk)]
             told += [p._replace(name=f"blkdeviotune.{p.name}") for p in params]
             self.driver.events.emit(Domain.tunable_changed, self, told)
 
-    async def _throttle(self, disk: Disk, wanted: dict[str, Any]) -> None:
+    async def _throttle(self, live: DomainXML, disk: Disk, wanted: dict[str, Any]) -> None:
         if disk.empty:
             raise InvalidArg(f"disk '{disk.target}' does not currently have a source assigned", domain=QEMU)
-        tune = _merged(disk.iotune, wanted)
+        tune = _merged(_before(live, disk, wanted), wanted)
         backend = "/virtio-backend" if disk.bus == "virtio" else ""
         device = f"/machine/peripheral/{disk.alias}{backend}" if backend else str(disk.alias)
         limited = any(getattr(tune, name) for name in RATES)
@@ -87,7 +87,7 @@ class Throttles(DomainBase):
         if tune.group_name:
             arguments["group"] = tune.group_name
         await self.running().monitor.execute("block_set_io_throttle", arguments)
-        disk.iotune = tune if limited else None
+        _limit(live, disk, tune if limited else None)
 
     async def interface_params(self, device: str, flags: int = 0) -> list[TypedParam]:
         """The limits of a card, in KiB and KiB/s; 0 for none."""
@@ -145,6 +145,25 @@ def _card(shown: DomainXML, name: str) -> Interface:
 
 def _param(name: str, value: Any) -> TypedParam:
     return TypedParam.string(name, value or "") if name == "group_name" else TypedParam.ullong(name, value or 0)
+
+
+def _before(shown: DomainXML, disk: Disk, wanted: dict[str, Any]) -> IoTune | None:
+    """The limits that a change starts from: those of the group that the disk joins, else its own."""
+    group = wanted.get("group_name")
+    joined = (other.iotune for other in devicelist.of(shown, Disk) if _group(other) == group)
+    return next(joined, disk.iotune) if group and _group(disk) != group else disk.iotune
+
+
+def _limit(shown: DomainXML, disk: Disk, tune: IoTune | None) -> None:
+    """Give a disk its limits, which are those of its whole group."""
+    group = tune.group_name if tune else _group(disk)
+    for other in devicelist.of(shown, Disk):
+        if other is disk or (group and _group(other) == group):
+            other.iotune = tune.copy() if tune else None
+
+
+def _group(disk: Disk) -> str | None:
+    return disk.iotune.group_name if disk.iotune else None
 
 
 def _merged(tune: IoTune | None, wanted: dict[str, Any]) -> IoTune:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,8 @@ from splitvirt.xml.devices.channel import Channel
 from splitvirt.xml.devices.interface import Interface
 from virtqemud import devicelist
 from virtqemud.flags import only
-from virtqemud.running.agent import SYNC_TIMEOUT, Agent
+from virtqemud.running.agent import SYNC_TIMEOUT, Agent, AgentError
+from virtqemud.running.guest import Guest
 
 from .base import DomainBase
 
@@ -53,9 +55,11 @@ class Tools(DomainBase):
             self.agent_link = Agent(Path(path))
         return self.agent_link
 
-    async def ask_agent(self, command: str, arguments: dict[str, Any] | None = None) -> Any:
-        """The agent's answer to a command, within the time that was set for it."""
-        return await self.agent().execute(command, arguments, timeout=self.agent_timeout)
+    async def ask_agent(
+        self, command: str, arguments: dict[str, Any] | None = None, *, ends: Collection[str] = ()
+    ) -> Any:
+        """The agent's answer to a command, within the time that was set for it; `ends` as for `Agent.execute`."""
+        return await self.agent().execute(command, arguments, timeout=self.agent_timeout, ends=ends)
 
     def port_changed(self, alias: str, opened: bool, *, starting: bool = False) -> None:
         """The guest opened or closed its end of a channel."""
@@ -66,6 +70,8 @@ class Tools(DomainBase):
                 channel.target_state = "connected" if opened else "disconnected"
                 if channel.target_name == AGENT_PORT and (starting or opened != self.agent_up):
                     self.agent_up = opened
+                    if not opened and self.agent_link is not None:
+                        self.agent_link.left()
                     state = (
                         c.VIR_CONNECT_DOMAIN_EVENT_AGENT_LIFECYCLE_STATE_CONNECTED
                         if opened
@@ -126,7 +132,11 @@ class Tools(DomainBase):
         return [FSInfo(fs["mountpoint"], fs["name"], fs["type"], self._targets(fs)) for fs in found]
 
     def _targets(self, fs: dict[str, Any]) -> list[str]:
-        return [disk["dev"] for disk in fs.get("disk", ()) if disk.get("dev")]
+        from .guestdisks import target, targets
+
+        assert self.live
+        known = targets(self.live)
+        return [name for disk in fs.get("disk", ()) if (name := target(known, disk))]
 
     async def fs_freeze(self, mountpoints: list[str], flags: int = 0) -> int:
         """Freeze file systems; how many."""
@@ -138,6 +148,8 @@ class Tools(DomainBase):
     async def fs_thaw(self, mountpoints: list[str], flags: int = 0) -> int:
         """Thaw file systems; how many."""
         only(flags, 0, "qemuDomainFSThaw")
+        if mountpoints:
+            raise ArgumentUnsupported("specifying mountpoints is not supported", domain=QEMU)
         return int(await self.ask_agent("guest-fsfreeze-thaw"))
 
     async def fs_trim(self, mountpoint: str | None = None, minimum: int = 0, flags: int = 0) -> None:
@@ -186,18 +198,30 @@ class Tools(DomainBase):
 
     async def set_guest_vcpus(self, cpumap: str, state: int, flags: int = 0) -> None:
         """Have the guest use processors, or not."""
+        from splitvirt.host.topology import format_list
+
         from .vcpustates import numbers
 
         only(flags, 0, "qemuDomainSetGuestVcpus")
-        wanted = [{"logical-id": number, "online": bool(state)} for number in sorted(numbers(cpumap))]
-        await self.ask_agent("guest-set-vcpus", {"vcpus": wanted})
+        wanted = numbers(cpumap)
+        if state not in (0, 1):
+            raise InvalidArg("unsupported guest CPU state value", domain=QEMU)
+        known = {cpu["logical-id"]: bool(cpu["online"]) for cpu in await self.ask_agent("guest-get-vcpus")}
+        if missing := wanted - known.keys():
+            raise InvalidArg(f"guest is missing vCPUs '{format_list(sorted(missing))}'", domain=QEMU)
+        changed = [{"logical-id": number, "online": bool(state)} for number in sorted(wanted) if known[number] != state]
+        if changed:
+            await self.ask_agent("guest-set-vcpus", {"vcpus": changed})
 
     async def guest_info(self, types: int = 0, flags: int = 0) -> list[TypedParam]:
-        """What the agent tells of users, system, time zone, host name and file systems."""
+        """What the agent tells of users, system, time zone, host name, file systems, disks and interfaces."""
+        from .guestdisks import targets
         from .guestinfo import collect
 
         only(flags, 0, "qemuDomainGetGuestInfo")
-        return await collect(self.ask_agent, types)
+        self.running()
+        assert self.live
+        return await collect(self.ask_agent, types, targets(self.live))
 
     async def pm_suspend(self, target: int, duration: int = 0, flags: int = 0) -> None:
         """Have the guest suspend itself."""
@@ -206,14 +230,27 @@ class Tools(DomainBase):
             raise ArgumentUnsupported("Duration not supported. Use 0 for now", domain=QEMU)
         if target not in _SUSPEND:
             raise ArgumentUnsupported(f"Unknown suspend target: {target}", domain=QEMU)
-        async with self.job.hold("pm_suspend"):
-            await self.ask_agent(_SUSPEND[target])
+        guest = self.running()
+        await self._check_wakes(guest)
+        assert self.live
+        to_disk = target == c.VIR_NODE_SUSPEND_TARGET_DISK
+        if (self.live.suspend_to_disk if to_disk else self.live.suspend_to_mem) is False:
+            raise InternalError(f"{'S4' if to_disk else 'S3'} state is disabled for this domain", domain=QEMU)
+        # Without the turn of calls: the guest may take its time, and is to be woken meanwhile.
+        await self.ask_agent(_SUSPEND[target], ends=("SUSPEND", "SUSPEND_DISK", "SHUTDOWN"))
+
+    async def _check_wakes(self, guest: Guest) -> None:
+        machine = await guest.monitor.execute("query-current-machine")
+        if not machine.get("wakeup-suspend-support"):
+            raise VirtError.of(c.VIR_ERR_OPERATION_UNSUPPORTED, QEMU, "Domain does not have suspend support")
 
     async def pm_wakeup(self, flags: int = 0) -> None:
         """Wake a guest that suspended itself."""
         only(flags, 0, "qemuDomainPMWakeup")
         async with self.job.hold("pm_wakeup"):
-            await self.running().monitor.execute("system_wakeup")
+            guest = self.running()
+            await self._check_wakes(guest)
+            await guest.monitor.execute("system_wakeup")
 
     async def inject_nmi(self, flags: int = 0) -> None:
         """Send a non-maskable interrupt."""
@@ -245,19 +282,31 @@ class Tools(DomainBase):
         only(flags, 0, "qemuDomainQemuAgentCommand")
         agent = self.agent()
         limits = {-2: None, -1: SYNC_TIMEOUT, 0: 0.05}
-        reply = await agent.raw(_message(command), timeout=limits.get(timeout, float(timeout)))
+        message = _agent_message(command)
+        reply = await agent.raw(message, timeout=limits.get(timeout, float(timeout)))
         if "error" in reply:
-            words = reply["error"].get("desc", "")
-            raise InternalError(f"unable to execute QEMU agent command: {words}", domain=QEMU)
+            raise AgentError(str(message.get("execute")), reply["error"])
         return json.dumps(reply, separators=(",", ":"))
 
 
+def _agent_message(command: str) -> dict[str, Any]:
+    """A command for the agent, in JSON."""
+    try:
+        return _whole(json.loads(command))
+    except ValueError as error:
+        raise InternalError(f"cannot parse json {command}: {error}", domain=QEMU) from None
+
+
 def _message(command: str) -> dict[str, Any]:
-    """A command in JSON; a bare word is taken for its name, as virsh lets people write it."""
+    """A command for QEMU in JSON; a bare word is taken for its name, as virsh lets people write it."""
     try:
         message = json.loads(command)
     except ValueError:
         message = {"execute": command.strip()}
+    return _whole(message)
+
+
+def _whole(message: Any) -> dict[str, Any]:
     if not isinstance(message, dict) or not ({"execute", "exec-oob"} & message.keys()):
         raise InvalidArg("a command is an object with the member 'execute'", domain=QEMU)
     message.pop("id", None)

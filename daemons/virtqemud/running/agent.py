@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 import random
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,11 @@ from splitvirt.host.unix import connect
 SYNC_TIMEOUT = 5.0
 """Seconds that the agent has to show that it listens."""
 
+LEAVING = 10.0
+"""Seconds from an agent's leaving to the event of what it was asked for."""
+
+_DOWN = "QEMU guest agent is not connected"
+
 LONGEST_ANSWER = 10 << 20
 """Bytes of one answer: the guest is not trusted to be brief."""
 
@@ -22,9 +27,10 @@ LONGEST_ANSWER = 10 << 20
 class AgentError(InternalError):
     """The agent refused a command."""
 
-    def __init__(self, command: str, klass: str, words: str) -> None:
-        super().__init__(f"unable to execute QEMU agent command '{command}': {words}", domain=VIR_FROM_QEMU)
-        self.klass = klass
+    def __init__(self, command: str, error: Mapping[str, Any]) -> None:
+        super().__init__(f"unable to execute QEMU agent command '{command}': {error.get('desc')}", domain=VIR_FROM_QEMU)
+        self.unknown = error.get("class") in ("CommandNotFound", "CommandDisabled")
+        """Whether this agent has no such command, as against one that failed."""
 
 
 class Agent:
@@ -34,26 +40,37 @@ class Agent:
         self._path = path
         self._turn = asyncio.Lock()
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self._ends: Collection[str] = ()
+        self._asked = self._gone = self._ended = False
+        self._patience: asyncio.TimerHandle | None = None
 
     async def execute(
-        self, command: str, arguments: Mapping[str, Any] | None = None, *, timeout: float | None = SYNC_TIMEOUT
+        self,
+        command: str,
+        arguments: Mapping[str, Any] | None = None,
+        *,
+        timeout: float | None = SYNC_TIMEOUT,
+        ends: Collection[str] = (),
     ) -> Any:
         """The agent's answer, waited for at most `timeout` seconds (None: for ever).
 
-        Raises AgentUnresponsive when none comes, AgentError when the agent refuses.
+        What takes the agent itself away may have no answer: it is done at one of QEMU's events `ends`, or when the
+        agent has left for a while. Raises AgentUnresponsive when no answer comes, AgentError when the agent refuses.
         """
         message: dict[str, Any] = {"execute": command}
         if arguments:
             message["arguments"] = dict(arguments)
-        reply = await self.raw(message, timeout=timeout)
+        reply = await self.raw(message, timeout=timeout, ends=ends)
         if "error" in reply:
-            error = reply["error"]
-            raise AgentError(command, str(error.get("class")), str(error.get("desc")))
+            raise AgentError(command, reply["error"])
         return reply.get("return")
 
-    async def raw(self, message: Mapping[str, Any], *, timeout: float | None = SYNC_TIMEOUT) -> dict[str, Any]:
-        """The agent's whole answer to a whole command."""
+    async def raw(
+        self, message: Mapping[str, Any], *, timeout: float | None = SYNC_TIMEOUT, ends: Collection[str] = ()
+    ) -> dict[str, Any]:
+        """The agent's whole answer to a whole command; see `execute`."""
         async with self._turn:
+            self._ends, self._asked, self._gone, self._ended = ends, False, False, False
             try:
                 async with asyncio.timeout(SYNC_TIMEOUT):
                     await self._sync()
@@ -64,10 +81,34 @@ class Agent:
                 raise AgentUnresponsive("Guest agent not available for now", domain=VIR_FROM_QEMU) from None
             except (OSError, EOFError, ValueError) as error:
                 await self.close()
-                raise AgentUnresponsive(f"QEMU guest agent is not connected: {error}", domain=VIR_FROM_QEMU) from error
+                if self._ended:
+                    return {"return": {}}
+                words = "Guest agent disappeared while executing command" if self._gone else f"{_DOWN}: {error}"
+                raise AgentUnresponsive(words, domain=VIR_FROM_QEMU) from error
             except asyncio.CancelledError:
                 await self.close()
                 raise
+            finally:
+                if self._patience is not None:
+                    self._patience.cancel()
+                    self._patience = None
+
+    def heard(self, event: str) -> None:
+        """One of QEMU's events has happened."""
+        if event in self._ends:
+            self._give_up()
+
+    def left(self) -> None:
+        """The agent is not there any more: nobody waits for it, but a while for the event that it may have caused."""
+        if not self._ends:
+            self._give_up()
+        elif self._turn.locked() and self._patience is None:
+            self._patience = asyncio.get_running_loop().call_later(LEAVING, self._give_up)
+
+    def _give_up(self) -> None:
+        if self._turn.locked() and self._streams:
+            self._gone, self._ended = True, self._asked and bool(self._ends)
+            self._streams[1].transport.abort()
 
     async def close(self) -> None:
         """Hang up; the next command connects again."""
@@ -92,6 +133,7 @@ class Agent:
 
     async def _ask(self, message: Mapping[str, Any]) -> dict[str, Any]:
         self._send(message)
+        self._asked = True
         while True:
             answer = json.loads(await self._line())
             if isinstance(answer, dict) and ("return" in answer or "error" in answer):

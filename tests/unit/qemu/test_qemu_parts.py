@@ -13,7 +13,9 @@ import pytest
 from splitvirt.api import constants as c
 from splitvirt.api.errors import AgentUnresponsive, InternalError, InvalidArg, Timeout
 from splitvirt.api.stream import pipe
+from splitvirt.xml.domain import Domain as DomainXML
 from splitvirt.xml.tree import Tree
+from virtqemud.domain.guestdisks import target, targets
 from virtqemud.domain.job import JobLock
 from virtqemud.domain.keycodes import to_qnum
 from virtqemud.emulator.capabilities import schema_paths
@@ -84,6 +86,53 @@ async def test_an_agent_that_does_not_answer(tmp_path: Path) -> None:
         async with asyncio.timeout(60):
             while len(asyncio.all_tasks()) > 1:  # noqa: ASYNC110 (until the guest's half has noticed)
                 await asyncio.sleep(0.01)
+
+
+async def test_a_guest_that_leaves_takes_its_agent_along(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, silence = asyncio.Event(), asyncio.Event()
+
+    async def silent(message: dict[str, Any]) -> None:
+        asked.set()
+        await silence.wait()
+
+    agent = Agent(tmp_path / "agent")
+
+    async def ask(ends: tuple[str, ...], then: Callable[[], None]) -> Any:
+        asked.clear()
+        call = asyncio.create_task(agent.execute("guest-x", timeout=None, ends=ends))
+        async with asyncio.timeout(30):
+            await asked.wait()
+            then()
+            return await call
+
+    async with await agent_at(tmp_path / "agent", silent):
+        assert await ask(("SUSPEND", "SHUTDOWN"), lambda: agent.heard("SHUTDOWN")) is not None
+        with pytest.raises(AgentUnresponsive, match="Guest agent disappeared while executing command"):
+            await ask((), agent.left)
+        monkeypatch.setattr("virtqemud.running.agent.LEAVING", 0.01)
+        assert await ask(("SUSPEND",), agent.left) is not None
+        agent.heard("SUSPEND")
+        agent.left()  # while nobody waits, nothing happens
+        silence.set()
+    async with asyncio.timeout(30):
+        while len(asyncio.all_tasks()) > 1:  # noqa: ASYNC110 (until the guest's half has noticed)
+            await asyncio.sleep(0.01)
+
+
+def test_the_agents_disks_are_the_guests() -> None:
+    disk = "<disk type='file'><source file='/d'/><target dev='{}' bus='{}'/><address type={}/></disk>"
+    disks = disk.format("vda", "virtio", "'pci' bus='4'") + disk.format(
+        "sdb", "scsi", "'drive' controller='1' unit='2'"
+    )
+    scsi = "<controller type='scsi' index='1'><address type='pci' bus='5' slot='1'/></controller>"
+    xml = f"<domain type='qemu'><name>d</name><memory>1</memory><devices>{disks}{scsi}</devices></domain>"
+    known = targets(DomainXML.from_xml(xml))
+
+    def at(bus: int, slot: int, unit: int = 0) -> dict[str, Any]:
+        card = {"domain": 0, "bus": bus, "slot": slot, "function": 0}
+        return {"pci-controller": card, "bus": 0, "target": 0, "unit": unit}
+
+    assert [target(known, each) for each in (at(4, 0), at(5, 1, 2), at(5, 1, 3), {})] == ["vda", "sdb", None, None]
 
 
 async def test_jobs_take_turns_and_say_who_holds_it() -> None:
