@@ -25,17 +25,20 @@ def ask(documents: list[str]) -> list[dict[str, Any]]:
     """What a private libvirtd stores of each document ({"xml": ...}), or how it refuses it ({"error": [code, text]}).
 
     libvirtd 9.0 corrupts its memory on some documents and dies of it then or later; a fresh one is asked what the
-    dead one has left unanswered. AssertionError when one dies without having answered anything.
+    dead one has left unanswered. AssertionError when three in a row die without having answered anything.
     """
     answers: list[dict[str, Any]] = []
+    last_words: list[str] = []
     while len(answers) < len(documents):
-        more = _asked(documents[len(answers) :])
+        more, said = _asked(documents[len(answers) :])
         answers += more
+        last_words = [] if more else [*last_words, said]
+        assert len(last_words) < 3, "\n".join(last_words)
     return answers
 
 
-def _asked(documents: list[str]) -> list[dict[str, Any]]:
-    """The answers of one libvirtd, as far as it lived to give them; at least one."""
+def _asked(documents: list[str]) -> tuple[list[dict[str, Any]], str]:
+    """The answers of one libvirtd, as far as it lived to give them, and what it said beside them."""
     from support.libvirtd import private_libvirtd
 
     with private_libvirtd() as socket:
@@ -43,9 +46,8 @@ def _asked(documents: list[str]) -> list[dict[str, Any]]:
         run = subprocess.run(
             argv, input=json.dumps(documents), capture_output=True, text=True, check=False, timeout=DEADLINE
         )
-        answers = [json.loads(line) for line in run.stdout.splitlines()]
-        assert answers, f"{run.stderr}\nlibvirtd's log:\n{Path(socket).with_name('log').read_text()}"
-    return answers
+        said = f"{run.stderr}\nlibvirtd's log:\n{Path(socket).with_name('log').read_text()}"
+    return [json.loads(line) for line in run.stdout.splitlines()], said
 
 
 def main() -> None:

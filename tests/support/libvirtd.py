@@ -13,6 +13,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from .virtqemud import answers
+
 LIBVIRTD = "/usr/sbin/libvirtd"
 SCRIPT = r"""
 set -e
@@ -36,7 +38,7 @@ def available() -> bool:
 
 @contextlib.contextmanager
 def private_libvirtd(*, own_network: bool = True, qemu_conf: str = AS_ROOT) -> Iterator[str]:
-    """A running libvirtd; the value is the path of its socket. TimeoutError when it does not come up in 20 s.
+    """A running libvirtd; the value is the path of its socket. TimeoutError when it does not come up in a minute.
 
     `qemu_conf` is what its qemu.conf says besides; its `libvirtd.pid` beside the socket leads to its own directories.
     """
@@ -49,7 +51,7 @@ def private_libvirtd(*, own_network: bool = True, qemu_conf: str = AS_ROOT) -> I
     try:
         socket = folder / "libvirt-sock"
         deadline = time.monotonic() + 60
-        while not socket.exists():
+        while not answers(socket):
             if daemon.poll() is not None or time.monotonic() > deadline:
                 raise TimeoutError((folder / "log").read_text())
             time.sleep(0.02)

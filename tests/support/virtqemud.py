@@ -22,7 +22,7 @@ def running(root: Path) -> Iterator[str]:
         daemon = subprocess.Popen(argv, stdout=words, stderr=words)
     try:
         deadline = time.monotonic() + 60
-        while not _answers(path):
+        while not answers(path):
             if daemon.poll() is not None or time.monotonic() > deadline:
                 raise TimeoutError((root / "words").read_text())
             time.sleep(0.02)
@@ -37,7 +37,8 @@ def running(root: Path) -> Iterator[str]:
             os.kill(pid, signal.SIGKILL)
 
 
-def _answers(path: Path) -> bool:
+def answers(path: Path) -> bool:
+    """Whether somebody listens at a socket."""
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as client:
         client.connect(str(path))
         return True
