@@ -25,8 +25,8 @@ case $packages in ../*) packages={packages};; *) packages=/srv/checkout/$package
 cd /opt/splitvirt/lib/python3*/site-packages
 printf '%s\n' /srv/checkout/common /srv/checkout/daemons "$packages" > checkout.pth
 for program in splitvirt:splitvirt.cli virtqemud:virtqemud virtnetworkd:virtnetworkd; do
-    printf '%s\n' '#!/opt/splitvirt/bin/python' 'import sys' "from ${{program#*:}}.__main__ import main" 'sys.exit(main())' \\
-        > /opt/splitvirt/bin/${{program%:*}}
+    printf '%s\n' '#!/opt/splitvirt/bin/python' 'import sys' "from ${{program#*:}}.__main__ import main" \\
+        'sys.exit(main())' > /opt/splitvirt/bin/${{program%:*}}
     chmod 755 /opt/splitvirt/bin/${{program%:*}}
 done
 """
