@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.owners import open_folder
 from support.qemu import PAUSED, Heard, alive, gone, needs_qemu, qemus, tiny
 
 import splitvirt
@@ -294,18 +295,17 @@ async def test_a_temporary_root_leaves_nothing(monkeypatch: pytest.MonkeyPatch, 
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-def test_works_without_any_privilege(tmp_path: Path) -> None:
-    root = tmp_path / "root"
-    root.mkdir(mode=0o700)
-    os.chown(root, 65534, 65534)
-    for folder in [tmp_path, *tmp_path.parents][:3]:
-        os.chmod(folder, 0o755)
+def test_works_without_any_privilege() -> None:
     code = APPLICATION.replace("await asyncio.sleep(60)", "await vm.resume(); await hv.close(); print('done')")
     argv = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", sys.executable, "-c", code]
-    env = {"PATH": os.environ["PATH"], "HOME": str(root), "PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run(
-        [*argv, str(root), "app", tiny(), "wait"], env=env, capture_output=True, text=True, timeout=60, check=False
-    )
+    with open_folder() as folder:  # pytest's own is closed to others as soon as another pytest starts
+        root = folder / "root"
+        root.mkdir(mode=0o700)
+        os.chown(root, 65534, 65534)
+        env = {"PATH": os.environ["PATH"], "HOME": str(root), "PYTHONPATH": os.pathsep.join(sys.path)}
+        done = subprocess.run(
+            [*argv, str(root), "app", tiny(), "wait"], env=env, capture_output=True, text=True, timeout=60, check=False
+        )
     assert (done.returncode, done.stderr) == (0, "")
     pid, word = done.stdout.split()
     assert word == "done"
