@@ -16,6 +16,7 @@ from splitvirt.xml.domain import Domain as DomainXML
 from .domain.domain import QemuDomain
 from .running.guest import Guest, write_end
 from .running.monitor import Monitor
+from .running.nics import remember
 from .running.status import Status, load_all
 from .security.dac import Given
 
@@ -109,6 +110,8 @@ async def _take_over(guest: QemuDomain, process: Held, status: Status) -> bool:
     """
     guest.process = process
     guest.guest = running = Guest(guest.places, process, Monitor(guest.on_monitor_event))
+    assert guest.live
+    remember(guest, guest.live)
     held = (Held.open(pid, started) for pid, started in status.helpers)
     guest.helpers = running.helpers = [helper for helper in held if helper is not None]
     meeting = guest.driver.background(_meet(guest, running, status))

@@ -52,6 +52,19 @@ class Settings:
     relaxed_acs: bool = False
     lock_memory: bool = False
     memory_backing_dir: str = ""
+    vnc_sasl_dir: str = ""
+    spice_sasl_dir: str = ""
+    process_name: bool = False
+    log_timestamp: bool = True
+    gluster_debug: int = 4
+    virtiofsd_debug: bool = False
+    deprecation: str = ""
+    """What QEMU does when something deprecated is used; a guest's own XML goes before."""
+    display_ports: range = range(5900, 65536)
+    websocket_ports: range = range(5700, 65536)
+    limits: Mapping[str, int] = field(default_factory=dict)
+    """Limits of the process, by their names in `resource`; -1 for none."""
+    bridge_helper: str = ""
     firmware_folders: Sequence[str] = (
         "/usr/share/qemu/firmware",
         "/etc/qemu/firmware",
@@ -89,9 +102,9 @@ class Context:
     """The value of a secret by (usage type, uuid, usage name)."""
     host_nodes: frozenset[int] = field(default_factory=online_nodes)
     """NUMA nodes of the host."""
-    taps: Mapping[str, Tap] = field(default_factory=dict)
+    taps: dict[str, Tap] = field(default_factory=dict)
     """Opened taps by alias of the interface."""
-    passt_sockets: Mapping[str, str] = field(default_factory=dict)
+    passt_sockets: dict[str, str] = field(default_factory=dict)
     """Sockets of running passt processes by alias of the interface."""
     vsock_fd: int | None = None
     tpm_socket: str = ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from splitvirt.xml.domain import Domain as DomainXML
 
 from .job import JobLock
 
+log = logging.getLogger(__name__)
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Awaitable, Callable, Collection
@@ -76,6 +78,8 @@ class DomainBase(Domain):
         """Files that are its user's while it runs, and whose they were."""
         self.undo: list[Callable[[], object]] = []
         """What is to be given back when the guest ends, in reverse order."""
+        self.connected: dict[str, Callable[[], Awaitable[None]]] = {}
+        """What gives back a card's end on the host, by the card's alias."""
         self.hand_over: list[Callable[[int], Awaitable[None]]] = []
         """What is to be bound to QEMU's process once there is one: it outlives this daemon as the guest does."""
 
@@ -149,6 +153,16 @@ class DomainBase(Domain):
     def whole(self) -> QemuDomain:
         """Itself, with every call."""
         return cast("QemuDomain", self)
+
+    async def disconnect(self, alias: str) -> None:
+        """Give back the end of a card on the host, where there is anything to give back."""
+        give_back = self.connected.pop(alias, None)
+        if give_back is None:
+            return
+        try:
+            await give_back()
+        except Exception:
+            log.exception("giving back what %s of %r was connected to", alias, self)
 
     # What one subject's class gives and others' use.
 

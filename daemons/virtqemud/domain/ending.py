@@ -74,6 +74,8 @@ class Ending(DomainBase):
         self.close_consoles()
         if self.given:
             self.driver.security.give_back(self)
+        for alias in list(self.connected):
+            await self.disconnect(alias)
         while self.undo:
             try:
                 result = self.undo.pop()()

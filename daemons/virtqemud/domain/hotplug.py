@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -25,8 +26,9 @@ from splitvirt.xml.element import Element
 from virtqemud import devicelist
 from virtqemud.flags import only
 
+from . import twins
 from .disks import disk_path
-from .kept import KeptDevices, keep_sorted, missing
+from .kept import KeptDevices, keep_sorted
 
 if TYPE_CHECKING:
     from virtqemud.argv.context import Context
@@ -110,8 +112,6 @@ class Hotplug(KeptDevices):
         new.sort(key=lambda d: not isinstance(d, Controller))
         _name_apart(new, names)
         context = await self._context(wanted)
-        if isinstance(device, Interface) and device.type not in ("user", "client", "server", "mcast", "udp"):
-            raise OperationUnsupported(f"live attach of an interface of type '{device.type}' is not supported", domain=QEMU)  # fmt: skip  # noqa: E501
         with self.driver.security.giving(self, live, new):
             await self._bring(new, context)
         for added in new:
@@ -127,13 +127,24 @@ class Hotplug(KeptDevices):
         done: list[plug.Step] = []
         monitor = self.running().monitor
         for added in new:
-            wanted_steps = list(plug.steps(plug.parts_of(added, context)))
             try:
-                await plug.bring(monitor, wanted_steps)
+                async with self._prepared(added, context):
+                    wanted_steps = list(plug.steps(plug.parts_of(added, context)))
+                    await plug.bring(monitor, wanted_steps)
+                    done += wanted_steps
+                    if isinstance(added, Interface) and added.link == "down":
+                        await monitor.execute("set_link", {"name": added.alias, "up": False})
             except VirtError:
                 await plug.take(monitor, done)
                 raise
-            done += wanted_steps
+
+    def _prepared(self, added: Any, context: Context) -> contextlib.AbstractAsyncContextManager[None]:
+        """What a device has on the host, for the time in which QEMU takes it over; given back when it does not."""
+        if not isinstance(added, Interface):
+            return contextlib.nullcontext()
+        from virtqemud.running import nics
+
+        return nics.connected(self.whole, added, context)
 
     async def _context(self, shown: DomainXML) -> Context:
         """What a device is built with, with a number for its first block node that no other has."""
@@ -182,6 +193,7 @@ class Hotplug(KeptDevices):
         context = await self._context(live)
         done = [step for step in plug.steps(plug.parts_of(device, context)) if step.command != "device_add"]
         await plug.take(self.guest.monitor, done)
+        await self.disconnect(alias)
         for value in live.devices.__dict__.values():
             if isinstance(value, list) and any(each is device for each in value):
                 value[:] = [each for each in value if each is not device]
@@ -258,9 +270,9 @@ class Hotplug(KeptDevices):
     def find_device(self, shown: DomainXML, device: Element, into: str) -> Element:
         """The device that another one speaks of. DeviceMissing."""
         here = getattr(shown.devices, into)
-        twin = self.same(here if isinstance(here, list) else [here], device)
+        twin = twins.same(here if isinstance(here, list) else [here], device)
         if twin is None:
-            raise missing(device)
+            raise twins.missing(device)
         return twin
 
     def may_come(self, live: DomainXML, device: Element) -> None:

@@ -2,37 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from splitvirt.api import constants as c
 from splitvirt.api.errors import (
     ConfigUnsupported,
-    DeviceMissing,
     InternalError,
-    InvalidArg,
     OperationInvalid,
-    VirtError,
 )
 from splitvirt.xml.devices.container import Devices
-from splitvirt.xml.devices.controller import Controller
 from splitvirt.xml.devices.device import Device
 from splitvirt.xml.devices.disk import Disk
-from splitvirt.xml.devices.filesystem import Filesystem
-from splitvirt.xml.devices.interface import Interface
 from splitvirt.xml.domain import Domain as DomainXML
 from splitvirt.xml.element import Element
 from splitvirt.xml.node import Node, parse_node
 
+from . import twins
 from .base import DomainBase
 
 QEMU = c.VIR_FROM_QEMU
-KEYS: dict[type[Element], tuple[str, ...]] = {
-    Disk: ("target",),
-    Interface: ("mac",),
-    Controller: ("type", "index"),
-    Filesystem: ("target",),
-}
-"""What tells devices of a kind apart; others are told apart by all that is said of them."""
 
 
 class KeptDevices(DomainBase):
@@ -41,11 +27,11 @@ class KeptDevices(DomainBase):
     async def with_device(self, config: DomainXML, xml: str) -> DomainXML:
         """The configuration with one more device."""
         device, into = self.parse_device(xml)
+        twins.check_kept(device, "attach")
         changed = config.copy()
         here = getattr(changed.devices, into)
         if isinstance(here, list):
-            if isinstance(device, Disk | Controller | Filesystem) and _twin(here, device) is not None:
-                raise _there(device)
+            twins.check_new(changed, here, device)
             here.append(device)
         elif here is not None:
             raise OperationInvalid(f"domain already has a {device.TAG} device", domain=QEMU)
@@ -59,20 +45,18 @@ class KeptDevices(DomainBase):
     async def without_device(self, config: DomainXML, xml: str) -> DomainXML:
         """The configuration without the device that another one speaks of."""
         changed = config.copy()
-        device, into, twin = self._meant(changed, xml)
+        device, into, twin = self._meant(changed, xml, "detach")
         if twin is None:
-            raise missing(device)
+            raise twins.missing(device, kept=True)
         _put(changed.devices, into, twin, None)
         return await self._complete(changed)
 
     async def with_changed_device(self, config: DomainXML, xml: str) -> DomainXML:
         """The configuration with a device in the place of the one that it names."""
         changed = config.copy()
-        device, into, twin = self._meant(changed, xml)
+        device, into, twin = self._meant(changed, xml, "update")
         if twin is None:
-            if isinstance(device, Disk):
-                raise InvalidArg(f"target {device.target} doesn't exist.", domain=QEMU)
-            raise missing(device)
+            raise twins.unchanged(device)
         if isinstance(device, Device) and isinstance(twin, Device) and device.address is None:
             device.address = twin.address
         _put(changed.devices, into, twin, device)
@@ -100,18 +84,12 @@ class KeptDevices(DomainBase):
                 return found[0], name
         raise ConfigUnsupported(f"unknown device type '{node.tag}'", domain=c.VIR_FROM_DOMAIN)
 
-    def _meant(self, config: DomainXML, xml: str) -> tuple[Element, str, Element | None]:
+    def _meant(self, config: DomainXML, xml: str, what: str) -> tuple[Element, str, Element | None]:
         """A device, the field of `<devices>` that takes it, and the one there that it speaks of."""
         device, into = self.parse_device(xml)
+        twins.check_kept(device, what)
         here = getattr(config.devices, into)
-        return device, into, self.same(here if isinstance(here, list) else [here], device)
-
-    def same(self, among: list[Any], device: Element) -> Element | None:
-        """The device that another one speaks of: by what tells its kind apart, else by nothing that contradicts."""
-        if any(isinstance(device, kind) for kind in KEYS):
-            return _twin(among, device)
-        found: list[Element] = [twin for twin in among if twin is not None and _alike(twin, device)]
-        return found[0] if found else None
+        return device, into, twins.same(here if isinstance(here, list) else [here], device)
 
     async def _complete(self, changed: DomainXML) -> DomainXML:
         from virtqemud.prepare import prepare
@@ -144,41 +122,3 @@ def _put(devices: Devices, into: str, twin: Element, instead: Element | None) ->
 
 def _order(disk: Disk) -> tuple[int, str]:
     return len(disk.target or ""), disk.target or ""
-
-
-def _twin(among: list[Any], device: Element) -> Element | None:
-    """The device of the same kind with the same key."""
-    fields = next(keys for kind, keys in KEYS.items() if isinstance(device, kind))
-    key = [getattr(device, field, None) for field in fields]
-    same: list[Element] = [twin for twin in among if twin is not None and twin.TAG == device.TAG]
-    return next((twin for twin in same if [getattr(twin, field, None) for field in fields] == key), None)
-
-
-def _alike(twin: Element, device: Element) -> bool:
-    """Whether a device says nothing that its twin contradicts."""
-    said = {name: value for name, value in device.__dict__.items() if value not in (None, [], False)}
-    return twin.TAG == device.TAG and all(_agree(getattr(twin, name, None), value) for name, value in said.items())
-
-
-def _agree(ours: Any, said: Any) -> bool:
-    return _alike(ours, said) if isinstance(ours, Element) and isinstance(said, Element) else bool(ours == said)
-
-
-def _there(device: Element) -> VirtError:
-    if isinstance(device, Disk):
-        return OperationInvalid(f"target {device.target} already exists", domain=QEMU)
-    return OperationInvalid(f"{device.TAG} is already in the domain configuration", domain=QEMU)
-
-
-def missing(device: Element) -> VirtError:
-    """The error for a device that is not there."""
-    if isinstance(device, Interface):
-        at, alias = (str(value) if value else "(<null>)" for value in (device.address, device.alias))
-        words = f"no device found at address '{at}' matching MAC address '{device.mac}' and alias '{alias}'"
-        return DeviceMissing(words, domain=c.VIR_FROM_DOMAIN)
-    if isinstance(device, Disk):
-        return DeviceMissing(f"disk {device.target} not found", domain=QEMU)
-    if device.TAG == "rng":
-        kind = {"RandomBackend": "random", "EgdBackend": "egd"}.get(type(getattr(device, "backend", None)).__name__)
-        return DeviceMissing(f"model '{kind or 'builtin'}' RNG device not present in domain configuration", domain=QEMU)
-    return DeviceMissing(f"matching {device.TAG} device not found", domain=QEMU)

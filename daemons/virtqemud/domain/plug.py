@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from virtqemud.running.monitor import Monitor
 
 QEMU = c.VIR_FROM_QEMU
+FD_KEYS = {"fd", "fds", "vhostfd", "vhostfds"}
 
 
 class Step(NamedTuple):
@@ -46,6 +48,8 @@ class Step(NamedTuple):
     arguments: dict[str, Any]
     undo: str
     undo_arguments: dict[str, Any]
+    fd: int = -1
+    """A descriptor that goes along with the command."""
 
 
 def parts_of(device: Any, ctx: Context) -> Parts:
@@ -71,7 +75,10 @@ def chain(device: Disk, ctx: Context) -> Chain:
 
 
 def steps(parts: Parts) -> Iterator[Step]:
-    """Arguments of a command line, as commands."""
+    """Arguments of a command line, as commands; descriptors among them are handed over under names first."""
+    names = {fd: f"fd-{secrets.token_hex(4)}-{fd}" for fd in parts.fds}
+    for fd, name in names.items():
+        yield Step("getfd", {"fdname": name}, "closefd", {"fdname": name}, fd)
     words = iter(parts.args)
     for option, value in zip(words, words, strict=True):
         if not value.startswith("{"):
@@ -83,6 +90,8 @@ def steps(parts: Parts) -> Iterator[Step]:
             case "-object":
                 yield Step("object-add", about, "object-del", {"id": about["id"]})
             case "-netdev":
+                for key in FD_KEYS & about.keys() if names else ():
+                    about[key] = ":".join(names[int(fd)] for fd in about[key].split(":"))
                 yield Step("netdev_add", about, "netdev_del", {"id": about["id"]})
             case "-device":
                 yield Step("device_add", about, "device_del", {"id": about["id"]})
@@ -95,6 +104,8 @@ async def bring(monitor: Monitor, wanted: list[Step]) -> None:
     done: list[Step] = []
     try:
         for step in wanted:
+            if step.fd >= 0:
+                monitor.send_fd(step.fd)
             await monitor.execute(step.command, step.arguments)
             done.append(step)
     except VirtError:

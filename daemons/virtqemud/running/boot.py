@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from splitvirt.xml.devices.graphics import Graphics
+from splitvirt.xml.devices.interface import Interface
 from splitvirt.xml.devices.memballoon import Memballoon
 from splitvirt.xml.domain import Domain as DomainXML
 from virtqemud import devicelist
@@ -17,6 +18,9 @@ def before_boot(live: DomainXML, settings: Settings) -> Iterator[Command]:
     for balloon in devicelist.of(live, Memballoon):
         if balloon.model != "none":
             yield from _balloon(balloon, live)
+    for card in devicelist.of(live, Interface):
+        if card.link == "down" and card.type != "hostdev":
+            yield "set_link", {"name": card.alias, "up": False}
     for screen in devicelist.of(live, Graphics):
         yield from _password(screen, settings)
 

@@ -1,10 +1,13 @@
-"""The host's side of network cards: ports and taps, opened for one start, and passt processes."""
+"""The host's side of network cards: ports, taps and passt processes, for a start and for a card that comes later."""
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import os
 import shutil
 import socket
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -16,6 +19,11 @@ from virtqemud.argv.context import Tap
 from virtqemud.argv.parts import Helper
 
 if TYPE_CHECKING:
+    from splitvirt.xml.domain import Domain as DomainXML
+    from virtqemud.argv.context import Context
+    from virtqemud.domain.domain import QemuDomain
+    from virtqemud.driver import QemuDriver
+
     from .resources import Resources
 
 BRIDGE_HELPERS = ("/usr/lib/qemu/qemu-bridge-helper", "/usr/libexec/qemu-bridge-helper")
@@ -23,21 +31,64 @@ BRIDGE_HELPERS = ("/usr/lib/qemu/qemu-bridge-helper", "/usr/libexec/qemu-bridge-
 
 async def connect(res: Resources) -> None:
     """Open what every card of the guest is plugged into."""
-    taps: dict[str, Tap] = {}
-    sockets: dict[str, str] = {}
     for card in devicelist.of(res.live, Interface):
-        alias = card.alias or ""
-        if card.type == "network":
+        await _connect(res, card)
+
+
+async def _connect(res: Resources, card: Interface) -> None:
+    alias, taps = card.alias or "", res.context.taps
+    match card.type:
+        case "network":
             taps[alias] = await _from_network(res, card)
-        elif card.type == "bridge":
+        case "bridge":
             taps[alias] = _on_bridge(res, card, card.bridge or "")
-        elif card.type == "ethernet":
+        case "ethernet":
             taps[alias] = _own_tap(res, card)
-        elif card.type == "direct":
+        case "direct":
             taps[alias] = _macvtap(res, card)
-        elif card.type == "user" and _wants_passt(res, card):
-            sockets[alias] = await _passt(res, card)
-    res.context.taps, res.context.passt_sockets = taps, sockets
+        case "user" if _wants_passt(res, card):
+            res.context.passt_sockets[alias] = await _passt(res, card)
+
+
+@contextlib.asynccontextmanager
+async def connected(guest: QemuDomain, card: Interface, context: Context) -> AsyncIterator[None]:
+    """A card's end on the host, for a guest that runs and takes the card in this context; given back if it does not."""
+    from .resources import Resources
+
+    res = Resources(guest, context.domain, context, 0)
+    before = len(res.helpers)
+    try:
+        await _connect(res, card)
+        if res.folders:  # QEMU has inherited none
+            raise ConfigUnsupported("the path of passt's socket is too long: use a shorter root", domain=VIR_FROM_QEMU)
+        for helper in res.helpers_before:
+            await res.start(helper)
+        yield
+        while guest.hand_over:
+            await guest.hand_over.pop()(guest.running().process.pid)
+    except BaseException:
+        guest.hand_over.clear()
+        await guest.disconnect(card.alias or "")
+        for started in res.helpers[before:]:
+            await started.stop(1.0)
+            started.close()
+        del res.helpers[before:]
+        raise
+    finally:
+        res.close()
+
+
+def remember(guest: QemuDomain, live: DomainXML) -> None:
+    """Know again what the cards of a guest of an earlier driver are plugged into."""
+    for card in devicelist.of(live, Interface):
+        if card.type == "network" and card.portid:
+            guest.connected[card.alias or ""] = functools.partial(_release, guest.driver, card.portid)
+        elif card.type == "direct" and card.target_dev:
+            guest.connected[card.alias or ""] = functools.partial(_drop, card.target_dev)
+
+
+async def _release(driver: QemuDriver, uuid: str) -> None:
+    await _give_back(await driver.network_ports(), uuid)
 
 
 def _queues(card: Interface) -> int:
@@ -68,7 +119,7 @@ async def _from_network(res: Resources, card: Interface) -> Tap:
         raise _unserved(network, error) from error
     res.own(*lent.fds)
     card.target_dev, card.portid = lent.device, lent.uuid
-    res.guest.undo.append(lambda: _give_back(ports, lent.uuid))
+    res.guest.connected[card.alias or ""] = lambda: _give_back(ports, lent.uuid)
     res.guest.hand_over.append(lambda pid: ports.hand_over(lent.uuid, pid))
     return Tap(lent.fds, _vhost(res, card))
 
@@ -127,7 +178,8 @@ def _on_bridge(res: Resources, card: Interface, bridge: str) -> Tap:
 def _by_helper(res: Resources, bridge: str) -> int:
     from splitvirt.host.process import run_blocking
 
-    helper = next((path for path in BRIDGE_HELPERS if os.access(path, os.X_OK)), None)
+    known = [res.context.settings.bridge_helper] if res.context.settings.bridge_helper else BRIDGE_HELPERS
+    helper = next((path for path in known if os.access(path, os.X_OK)), None)
     if helper is None:
         raise ConfigUnsupported(f"no right to make a tap on {bridge}, and no qemu-bridge-helper", domain=VIR_FROM_QEMU)
     ours, theirs = socket.socketpair()
@@ -171,7 +223,7 @@ def _macvtap(res: Resources, card: Interface) -> Tap:
         name = next(f"macvtap{n}" for n in range(len(taken) + 1) if f"macvtap{n}" not in taken)
         try:
             link.add_macvtap(name, card.source_dev or "", card.mode or "vepa", card.mac)
-            res.guest.undo.append(lambda: _drop(name))
+            res.guest.connected[card.alias or ""] = lambda: _drop(name)
             link.set(name, up=True)
             fds = open_macvtap(name, link.index(name), vnet_hdr=_is_virtio(card), queues=_queues(card))
             res.own(*fds)
@@ -182,7 +234,7 @@ def _macvtap(res: Resources, card: Interface) -> Tap:
     return Tap(fds, _vhost(res, card))
 
 
-def _drop(name: str) -> None:
+async def _drop(name: str) -> None:
     from splitvirt.host.netlink import Netlink
 
     with Netlink() as link:

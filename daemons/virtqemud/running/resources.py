@@ -48,8 +48,7 @@ class Resources:
         self.guest, self.live, self.context, self.flags = guest, live, context, flags
         self.driver = guest.driver
         self.security = guest.driver.security
-        self.helpers: list[Held] = []
-        guest.helpers = self.helpers
+        self.helpers: list[Held] = guest.helpers
         self.helpers_before: list[Helper] = []
         self.folders: dict[str, int] = {}
         """Descriptors of folders that QEMU and the helpers inherit."""

@@ -53,3 +53,55 @@ def test_taps_come_and_go_with_the_guest(tmp_path: Path) -> None:
     argv = ["unshare", "--net", sys.executable, "-c", PROGRAM, str(tmp_path), tiny(devices=devices)]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
+
+
+COMING = """
+import asyncio, re, subprocess, sys, splitvirt
+
+LIVE, PAUSED = 1, 1
+
+def links():
+    lines = subprocess.run(["ip", "-o", "link"], capture_output=True, text=True, check=True).stdout.splitlines()
+    return {line.split(": ")[1].split("@")[0]: line for line in lines}
+
+async def main():
+    for words in ("add br7 type bridge", "add up0 type veth peer name up1", "set up0 up"):
+        subprocess.run(["ip", "link", *words.split()], check=True)
+    card = "<interface type='%s'>%s<mac address='52:54:00:00:00:0%d'/><model type='virtio'/><link state='%s'/></interface>"
+    async with splitvirt.embed(sys.argv[1], lifetime="keep") as hv:
+        vm = await hv.create(sys.argv[2], PAUSED)
+        for number, (kind, source, state) in enumerate((
+            ("bridge", "<source bridge='br7'/>", "up"), ("ethernet", "", "up"),
+            ("direct", "<source dev='up0' mode='bridge'/>", "down"),
+        )):
+            await vm.attach_device(card % (kind, source, number, state), LIVE)
+        assert links().keys() == {"lo", "br7", "up0", "up1", "vnet0", "vnet1", "macvtap0"}, links()
+        assert "master br7" in links()["vnet0"]
+        told = await vm.guest.monitor.hmp("info network")
+        for number in range(3):
+            assert re.search(f"net{number}:.*macaddr=52:54:00:00:00:0{number}", told), told
+        for bad, words in (
+            ("<interface type='bridge'><source bridge='nowhere'/><model type='virtio'/></interface>", "nowhere"),
+            ("<interface type='direct'><source dev='nowhere'/><model type='virtio'/></interface>", "nowhere"),
+            ("<interface type='ethernet'><model type='no-such-card'/></interface>", "no-such-card"),
+        ):
+            try:
+                await vm.attach_device(bad, LIVE)
+            except splitvirt.VirtError as error:
+                assert words in str(error), error
+            else:
+                raise AssertionError(bad)
+        assert links().keys() == {"lo", "br7", "up0", "up1", "vnet0", "vnet1", "macvtap0"}, links()
+        assert (await vm.xml()).count("<interface ") == 3
+    async with splitvirt.embed(sys.argv[1]) as hv:
+        (vm,) = await hv.domains()
+        await vm.destroy()
+    assert links().keys() == {"lo", "br7", "up0", "up1"}, links()
+asyncio.run(main())
+"""
+
+
+def test_cards_come_while_the_guest_runs_and_what_they_had_goes_with_it(tmp_path: Path) -> None:
+    argv = ["unshare", "--net", sys.executable, "-c", COMING, str(tmp_path), tiny()]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
