@@ -32,4 +32,6 @@ echo "setup: installing the Python packages of pyproject.toml"
 # -qq: errors alone. Warnings speak of how pip is set up on this machine, not of these packages.
 .venv/bin/pip install -qq --disable-pip-version-check --use-pep517 -e '.[daemons,dev]'
 .venv/bin/python -m compileall -q common daemons
+# The kernel of the guest that demo and tests boot; a machine without a network has the other tests all the same.
+.venv/bin/python packaging/testguest.py >/dev/null || echo "setup: no kernel for the test guest: demo and tests that boot it fail" >&2
 echo "$want" > "$stamp"

@@ -52,7 +52,7 @@ def _unpack_kernel(cache: Path) -> None:
     with tempfile.TemporaryDirectory(dir=cache) as temporary:
         work = Path(temporary)
         os.chmod(work, 0o755)
-        _run("apt-get", "-o", "APT::Sandbox::User=root", "download", packages[0], cwd=work)
+        _run("apt-get", "-o", "APT::Sandbox::User=root", "-o", "Acquire::Retries=3", "download", packages[0], cwd=work)
         _run("dpkg-deb", "-x", str(next(work.glob("*.deb"))), str(work / "root"))
         shutil.rmtree(cache / "modules", ignore_errors=True)
         shutil.copytree(next((work / "root/lib/modules").iterdir()) / "kernel", cache / "modules")

@@ -23,6 +23,12 @@ NET = """<network><name>shared</name><forward mode='nat'/><bridge name='br-s' st
 NOBODY = 65534
 
 
+@pytest.fixture(name="guest", scope="module")
+def _guest() -> tuple[Path, Path]:
+    """Its kernel and initrd, made while this process has the machine's own network still: the one is downloaded."""
+    return guest_files()
+
+
 @pytest.fixture(name="bus")
 def _bus(box: Space) -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="bus-") as folder:
@@ -43,9 +49,8 @@ def taps() -> list[str]:
     return [line.split()[1] for line in run("ip", "-o", "link", "show", "master", "br-s").splitlines()]
 
 
-def application(bus: str, home: Path, user: int) -> "subprocess.Popen[bytes]":
+def application(guest: tuple[Path, Path], bus: str, home: Path, user: int) -> "subprocess.Popen[bytes]":
     """docs/examples/network.py, as a user, told to stay for a while once its guest is up."""
-    kernel, initrd = guest_files()
     env = {
         **os.environ, "DBUS_SYSTEM_BUS_ADDRESS": bus, "HOME": str(home), "TMPDIR": str(home),
         "XDG_CACHE_HOME": str(home / "cache"), "PYTHONPATH": os.pathsep.join(p for p in sys.path if p),
@@ -53,7 +58,7 @@ def application(bus: str, home: Path, user: int) -> "subprocess.Popen[bytes]":
     program = str(REPOSITORY / "docs/examples/network.py")
     with (home / "said").open("wb") as said:
         return subprocess.Popen(
-            [sys.executable, program, str(kernel), str(initrd), "shared", "60"],
+            [sys.executable, program, *map(str, guest), "shared", "60"],
             stdin=subprocess.DEVNULL, stdout=said, stderr=said, env=env, cwd=home, user=user, group=user,
             extra_groups=[],
         )  # fmt: skip
@@ -61,7 +66,9 @@ def application(bus: str, home: Path, user: int) -> "subprocess.Popen[bytes]":
 
 @pytest.mark.long
 @pytest.mark.parametrize("user", [0, NOBODY], ids=["root", "nobody"])
-async def test_an_embedded_guest_on_the_shared_network(box: Space, root: Path, bus: str, home: Path, user: int) -> None:
+async def test_an_embedded_guest_on_the_shared_network(
+    guest: tuple[Path, Path], box: Space, root: Path, bus: str, home: Path, user: int
+) -> None:
     if shutil.which("qemu-system-x86_64") is None:
         pytest.skip("qemu-system-x86_64 is not installed")
     config = root / "etc/libvirt/virtnetworkd.conf"
@@ -70,7 +77,7 @@ async def test_an_embedded_guest_on_the_shared_network(box: Space, root: Path, b
     with daemon(root, "--bus", bus) as served:
         (root / "net.xml").write_text(NET)
         run("virsh", "-q", "-c", served.uri, "net-create", str(root / "net.xml"))
-        process = application(bus, home, user)
+        process = application(guest, bus, home, user)
         try:
             said = home / "said"
             await until(lambda: process.poll() is not None or b"lease 192.168.150." in said.read_bytes(), 120)
