@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from splitvirt.api import admin
-from splitvirt.api.errors import InvalidArg, NoClient, NoServer
+from splitvirt.api.errors import InternalError, InvalidArg, NoClient, NoServer
 from splitvirt.api.params import TypedParam, values
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Administration(admin.Admin):
 
     async def server_by_name(self, name: str, flags: int = 0) -> admin.Server:
         if name not in self.daemon.servers:
-            raise NoServer(f"no server with matching name '{name}' found")
+            raise NoServer(f"No server named '{name}'")
         return AdminServer(self.daemon.servers[name])
 
     async def log_outputs(self, flags: int = 0) -> admin.LogOutputs:
@@ -81,17 +81,20 @@ class AdminServer(admin.Server):
         given = _known(params, _THREADPOOL)
         limits = self.server.limits
         if given.get("min_workers", limits.min_workers) > given.get("max_workers", limits.max_workers):
-            raise InvalidArg("minWorkers must not be larger than maxWorkers")
+            raise InvalidArg("minWorkers cannot be larger than maxWorkers")
         if given.get("max_workers") == 0:
             raise InvalidArg("maxWorkers must be at least 1")
         self.server.set_limits(**given)
+
+    async def update_tls_files(self, flags: int = 0) -> None:
+        raise InternalError("no tls service found, unable to update tls files")
 
     async def clients(self, flags: int = 0) -> list[admin.Client]:
         return [AdminClient(self, peer) for peer in self.server.peers.values()]
 
     async def client_by_id(self, id: int, flags: int = 0) -> admin.Client:
         if id not in self.server.peers:
-            raise NoClient(f"no client with matching id '{id}' found")
+            raise NoClient(f"No client with matching ID '{id}'")
         return AdminClient(self, self.server.peers[id])
 
     async def client_limits(self, flags: int = 0) -> list[TypedParam]:

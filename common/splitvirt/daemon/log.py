@@ -29,13 +29,19 @@ Context = Callable[[], dict[str, str]]
 
 @value
 class Filter:
-    """`level:match`: records of loggers whose name contains `match` are kept from that level on."""
+    """`level:match`: records of loggers whose name contains `match`, a shell pattern, are kept from that level on."""
 
     level: int
     match: str
 
     def __str__(self) -> str:
-        return f"{self.level}:{self.match}"
+        return f"{self.level}:*{self.match}*"
+
+    def about(self, name: str) -> bool:
+        """Whether it is about a logger."""
+        from fnmatch import fnmatchcase
+
+        return fnmatchcase(name, f"*{self.match}*")
 
 
 @value
@@ -61,10 +67,12 @@ def read_filters(text: str) -> list[Filter]:
     """Parse libvirt's log_filters, separated by spaces; InvalidArg says which one is wrong."""
     found = []
     for word in text.split():
-        level, _, match = word.partition(":")
-        found.append(Filter(_level(level, word), match.removeprefix("+")))
+        level, colon, match = word.partition(":")
+        if not colon:
+            raise InvalidArg(f"Malformed format for filter '{word}': write LEVEL:MATCH")
+        found.append(Filter(_level(level, f"filter '{word}'"), match.removeprefix("+")))
         if not match:
-            raise InvalidArg(f"log filter '{word}' has no match: write LEVEL:MATCH")
+            raise InvalidArg(f"Invalid match string '' for filter '{word}': write LEVEL:MATCH")
     return found
 
 
@@ -72,22 +80,28 @@ def read_outputs(text: str) -> list[Output]:
     """Parse libvirt's log_outputs, separated by spaces; InvalidArg says which one is wrong."""
     found = []
     for word in text.split():
-        level, _, rest = word.partition(":")
+        level, colon, rest = word.partition(":")
+        if not colon:
+            raise InvalidArg(f"Malformed format for log output '{word}': write LEVEL:DESTINATION")
         kind, _, target = rest.partition(":")
-        output = Output(_level(level, word), kind, target)
+        output = Output(_level(level, f"log output '{word}'"), kind, target)
         if kind not in _OPEN:
-            raise InvalidArg(f"log output '{word}': destination must be one of {', '.join(_OPEN)}")
+            known = ", ".join(_OPEN)
+            raise InvalidArg(f"Invalid log destination '{kind}' for log output '{word}': it must be one of {known}")
         if (kind in ("file", "syslog")) != bool(target):
-            raise InvalidArg(f"log output '{word}': {kind} takes {'a target' if not target else 'no target'}")
+            takes = "a target" if not target else "no target"
+            what = f"Log output '{word}' does not meet the format requirements for destination type '{kind}'"
+            raise InvalidArg(f"{what}: it takes {takes}")
         if kind == "file" and not target.startswith("/"):
             raise InvalidArg(f"log output '{word}': the file's path must be absolute")
         found.append(output)
     return found
 
 
-def _level(text: str, word: str) -> int:
+def _level(text: str, what: str) -> int:
     if text not in ("1", "2", "3", "4"):
-        raise InvalidArg(f"'{word}': level must be 1 (debug), 2 (info), 3 (warning) or 4 (error)")
+        allowed = "1 (debug), 2 (info), 3 (warning) or 4 (error)"
+        raise InvalidArg(f"Invalid priority '{text}' for {what}: it must be {allowed}")
     return int(text)
 
 
@@ -142,7 +156,7 @@ class Log:
 
     def _wanted(self, record: logging.LogRecord) -> bool:
         if (threshold := self._thresholds.get(record.name)) is None:
-            match = next((f.level for f in self._filters if f.match in record.name), self.level)
+            match = next((f.level for f in self._filters if f.about(record.name)), self.level)
             threshold = self._thresholds[record.name] = _LEVELS[match]
         if record.levelno < threshold:
             return False
@@ -245,7 +259,7 @@ def _stream(name: str) -> logging.Handler:
 
 
 def _file(path: str) -> logging.Handler:
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Path(path).parent.mkdir(exist_ok=True)  # /var/log/libvirt; more than that is a mistyped path
     handler = logging.FileHandler(path, delay=False)
     handler.setFormatter(_Text(stamped=True))
     return handler

@@ -111,9 +111,31 @@ def test_virt_admin(running: Running) -> None:
     running.admin("srv-clients-set", "virtqemud", "--max-clients", "77")
     assert "nclients_max        : 77" in running.admin("srv-clients-info", "virtqemud")
     running.admin("daemon-log-filters", "--filters", "1:splitvirt.rpc 3:virtqemud")
-    assert "1:splitvirt.rpc 3:virtqemud" in running.admin("daemon-log-filters")
+    assert "1:*splitvirt.rpc* 3:*virtqemud*" in running.admin("daemon-log-filters")
     running.admin("daemon-log-outputs", "--outputs", f"2:file:{running.root}/x.log")
     assert f"2:file:{running.root}/x.log" in running.admin("daemon-log-outputs")
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("srv-threadpool-info nosuch", "Server not found: No server named 'nosuch'"),
+        ("srv-threadpool-set virtqemud --min-workers 30", "minWorkers cannot be larger than maxWorkers"),
+        ("client-info virtqemud 9999", "Client not found: No client with matching ID '9999'"),
+        ("server-update-tls virtqemud", "internal error: no tls service found, unable to update tls files"),
+        ("daemon-log-filters --filters 5:qemu", "Invalid priority '5' for filter '5:qemu'"),
+        ("daemon-log-filters --filters qemu", "Malformed format for filter 'qemu'"),
+        ("daemon-log-outputs --outputs 1:nosuch", "Invalid log destination 'nosuch' for log output '1:nosuch'"),
+        ("daemon-log-outputs --outputs 1:file:/nosuch/folder/x", "No such file or directory"),
+    ],
+)
+def test_virt_admin_is_refused_in_libvirtd_s_words(running: Running, command: str, said: str) -> None:
+    uri = f"virtqemud:///system?socket={running.socket('admin-sock')}"
+    done = subprocess.run(
+        ["virt-admin", "-c", uri, *command.split()], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout.strip()) == (1, "")
+    assert said in done.stderr
 
 
 def test_virt_admin_sees_and_ends_clients(running: Running) -> None:
