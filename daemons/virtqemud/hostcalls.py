@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid5
 
 from splitvirt.api import constants as c
@@ -202,15 +204,19 @@ class HostCalls(Hypervisor):
         return made
 
 
-def host_uuid() -> UUID:
-    """The host's UUID: its firmware's, else one made from its machine id."""
-    try:
-        return UUID(Path("/sys/class/dmi/id/product_uuid").read_text().strip())
-    except (OSError, ValueError):
-        pass
+def host_uuid(config: Mapping[str, Any]) -> UUID:
+    """The host's UUID: as configured (`host_uuid`, `host_uuid_source`), its firmware's, or one of its machine id."""
+    if given := config.get("host_uuid"):
+        return UUID(given)
+    by_machine = config.get("host_uuid_source") == "machine-id"
+    with contextlib.suppress(OSError, ValueError):
+        if not by_machine:
+            return UUID(Path("/sys/class/dmi/id/product_uuid").read_text().strip())
     try:
         machine = Path("/etc/machine-id").read_text().strip()
-    except OSError:
+        if by_machine:
+            return UUID(machine)
+    except (OSError, ValueError):
         machine = os.uname().nodename
     return uuid5(UUID("7d0c0fd6-8e8c-4b0e-9d5f-3a6a4a3d6c11"), machine)
 

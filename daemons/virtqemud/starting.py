@@ -36,6 +36,7 @@ class Starting(HostCalls, Listing):
     places: Places
     networks: Networks | None
     environment: Mapping[str, str] | None
+    _config: Mapping[str, Any]
     _ports: Any
     _own_ports: bool
 
@@ -146,7 +147,7 @@ class Starting(HostCalls, Listing):
         from .emulator.hostcaps import capabilities_xml
 
         usual = self.security.usual
-        return capabilities_xml(host_uuid(), await self.emulators(), usual.label if usual else "")
+        return capabilities_xml(host_uuid(self._config), await self.emulators(), usual.label if usual else "")
 
     async def usual_capabilities(self) -> Capabilities:
         """What the usual emulator can do."""

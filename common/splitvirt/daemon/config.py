@@ -22,24 +22,27 @@ _TOKEN = r"""(?P<space>(?:[ \t\r]|\#[^\n]*)+)|(?P<line>\n)|(?P<name>[A-Za-z_][\w
 class Key:
     """One key: its kind by its default (bool, int, str or list), what it means, and what else is allowed.
 
-    `check` says what is wrong with a value ("must be ..."), or "". `inert`: why a key of libvirt's does nothing here.
+    `check` says what is wrong with a value ("must be ..."), or "". `inert`: why a key of libvirt's does nothing here,
+    its default being what is done anyway.
     """
 
     default: Value | bool
     check: Callable[[Value], str] = lambda value: ""
     reload: bool = False
     inert: str = ""
-    number_too: bool = False  # text or a number
+    text_too: bool | str = False  # as well as what the default is: any text, or this one
 
     @property
     def kind(self) -> str:
         """How the value is written, for messages."""
-        return {bool: "0 or 1", int: "a number", str: '"text"', list: '["text", ...]'}[type(self.default)]
+        words = {bool: "0 or 1", int: "a number", str: '"text"', list: '["text", ...]'}[type(self.default)]
+        return words + (f' or "{"text" if self.text_too is True else self.text_too}"' if self.text_too else "")
 
     def wrong(self, value: Value) -> str:
         """What is wrong with a value: "" where nothing is."""
         fits = isinstance(value, int if isinstance(self.default, int) else type(self.default))
-        fits |= self.number_too and isinstance(value, int)
+        if isinstance(value, str) and self.text_too in (True, value):
+            return ""
         if not fits or (isinstance(self.default, bool) and value not in (0, 1)):
             return f"must be {self.kind}"
         return self.check(value)
@@ -62,6 +65,17 @@ def within(low: int, high: int) -> Callable[[Value], str]:
 def octal(value: Value) -> str:
     """A check: a file mode, as in "0770"."""
     return "" if isinstance(value, str) and re.fullmatch("0?[0-7]{3}", value) else 'must be a mode such as "0770"'
+
+
+def uuid(value: Value) -> str:
+    """A check: a UUID that can be a host's ("" for none)."""
+    from uuid import UUID
+
+    try:
+        plain = isinstance(value, str) and len(set(UUID(value or "0f" * 16).hex)) > 1
+    except ValueError:
+        plain = False
+    return "" if plain else "must be a UUID, and not the same digit all over"
 
 
 def user(value: Value) -> str:
@@ -133,6 +147,8 @@ class Config(Mapping[str, Value]):
             if (key := own.get(setting.name)) is None:
                 self.warnings.append(f"{where}: unknown key{_hint(setting.name, own, self.known)}")
             elif key.inert:
+                if setting.value == key.default:
+                    continue
                 self.warnings.append(f"{where}: has no effect: {key.inert}")
             elif wrong := key.wrong(setting.value):
                 self.errors.append(f"{where}: {setting.value!r}: {wrong}")

@@ -3,7 +3,7 @@
 Each daemon reads `<daemon>.conf` (the keys in DAEMON) and its driver's own file (`qemu.conf`, `network.conf`).
 """
 
-from .config import Key, group, octal, one_of, user, within
+from .config import Key, group, octal, one_of, user, uuid, within
 
 _AUTH = one_of("none", "polkit")
 _FORMATS = one_of("raw", "gzip", "bzip2", "xz", "lzop", "zstd")
@@ -50,8 +50,8 @@ DAEMON = {
     "admin_keepalive_count": Key(5, within(0, 10_000), reload=True),
     "admin_keepalive_required": Key(False, inert="libvirt dropped it as well"),
     # the host
-    "host_uuid": Key("", inert=_NOT_YET),
-    "host_uuid_source": Key("smbios", inert=_NOT_YET),
+    "host_uuid": Key("", uuid),
+    "host_uuid_source": Key("smbios", one_of("smbios", "machine-id")),
     "ovs_timeout": Key(5, inert="Open vSwitch is not driven by this daemon"),
     # ours: how much of the room one user, or one connection to the bus, may take
     "max_user_clients": Key(0, within(0, 1_000_000), reload=True),
@@ -63,9 +63,10 @@ DAEMON = {
 }
 
 _REMOTE = "connections from other hosts are not served"
+DAEMON |= {name: Key(False, inert=_REMOTE) for name in ("listen_tls", "listen_tcp")}
 DAEMON |= {
     name: Key("", inert=_REMOTE)
-    for name in ("listen_tls", "listen_tcp", "tls_port", "tcp_port", "listen_addr", "auth_tcp", "auth_tls", "key_file",
+    for name in ("tls_port", "tcp_port", "listen_addr", "auth_tcp", "auth_tls", "key_file",
                  "cert_file", "ca_file", "crl_file", "tls_no_sanity_certificate", "tls_no_verify_certificate",
                  "tls_allowed_dn_list", "tls_priority", "tcp_min_ssf", "sasl_allowed_username_list")
 }  # fmt: skip
@@ -105,11 +106,11 @@ QEMU = {
     "migrate_tls_force": Key(False),
     **_tls("backup", ""),
     "nographics_allow_host_audio": Key(False),
-    "remote_display_port_min": Key(5900, _PORT),
-    "remote_display_port_max": Key(65535, _PORT),
-    "remote_websocket_port_min": Key(5700, _PORT),
-    "remote_websocket_port_max": Key(65535, _PORT),
-    "security_driver": Key("", one_of("", "none", "dac", "apparmor", "selinux")),
+    "remote_display_port_min": Key(5900, within(5900, 65535)),
+    "remote_display_port_max": Key(65535, within(5900, 65535)),
+    "remote_websocket_port_min": Key(5700, within(5700, 65535)),
+    "remote_websocket_port_max": Key(65535, within(5700, 65535)),
+    "security_driver": Key("none"),
     "security_default_confined": Key(True),
     "security_require_confined": Key(False),
     "user": Key("", user),
@@ -124,20 +125,20 @@ QEMU = {
     "auto_dump_path": Key(""),
     "auto_dump_bypass_cache": Key(False),
     "auto_start_bypass_cache": Key(False),
-    "hugetlbfs_mount": Key(""),
-    "bridge_helper": Key("/usr/lib/qemu/qemu-bridge-helper"),
+    "hugetlbfs_mount": Key([], text_too=True),
+    "bridge_helper": Key(""),
     "pr_helper": Key("/usr/bin/qemu-pr-helper"),
     "slirp_helper": Key("/usr/bin/slirp-helper"),
     "dbus_daemon": Key("/usr/bin/dbus-daemon"),
-    "set_process_name": Key(True),
-    "max_processes": Key(0),
-    "max_files": Key(0),
+    "set_process_name": Key(False),
+    "max_processes": Key(0, within(0, 1 << 31)),
+    "max_files": Key(0, within(0, 1 << 31)),
     "max_threads_per_process": Key(0),
-    "max_core": Key("unlimited", number_too=True),
+    "max_core": Key(0, text_too="unlimited"),
     "dump_guest_core": Key(False),
     "mac_filter": Key(False),
     "relaxed_acs_check": Key(False),
-    "lock_manager": Key("", one_of("", "nop")),
+    "lock_manager": Key(""),
     "max_queued": Key(0),
     "keepalive_interval": Key(5, within(-1, 86_400)),
     "keepalive_count": Key(5, within(0, 10_000)),
@@ -162,20 +163,39 @@ QEMU = {
     "allow_disk_format_probing": Key(False, inert="formats are never guessed from a disk's content"),
 }
 
-_UNUSED = """
-default_tls_x509_secret_uuid vnc_sasl_dir vnc_tls_x509_secret_uuid spice_sasl_dir chardev_tls_x509_secret_uuid
-vxhs_tls_x509_verify vxhs_tls_x509_secret_uuid nbd_tls_x509_verify nbd_tls_x509_secret_uuid migrate_tls
-migrate_tls_x509_cert_dir migrate_tls_x509_verify migrate_tls_x509_secret_uuid migrate_tls_force backup_tls
-backup_tls_x509_cert_dir backup_tls_x509_verify backup_tls_x509_secret_uuid nographics_allow_host_audio
-remote_display_port_min remote_display_port_max remote_websocket_port_min remote_websocket_port_max security_driver
-security_default_confined security_require_confined cgroup_controllers
-cgroup_device_acl save_image_format dump_image_format snapshot_image_format auto_dump_path auto_dump_bypass_cache
-auto_start_bypass_cache hugetlbfs_mount bridge_helper pr_helper slirp_helper dbus_daemon set_process_name max_processes
-max_files max_threads_per_process max_core mac_filter lock_manager max_queued keepalive_interval keepalive_count
-migration_address migration_host migration_port_min migration_port_max log_timestamp stdio_handler gluster_debug_level
-virtiofsd_debug namespaces capability_filters deprecation_behavior sched_core
-"""
-QEMU |= {name: Key(**vars(QEMU[name]) | {"inert": _NOT_YET}) for name in _UNUSED.split()}
+_UNUSED = {
+    "there is no driver of secrets": [
+        "default_tls_x509_secret_uuid", "vnc_tls_x509_secret_uuid", "chardev_tls_x509_secret_uuid",
+        "vxhs_tls_x509_secret_uuid", "nbd_tls_x509_secret_uuid", "migrate_tls_x509_secret_uuid",
+        "backup_tls_x509_secret_uuid",
+    ],
+    "QEMU always checks the server": ["vxhs_tls_x509_verify", "nbd_tls_x509_verify"],
+    "guests are not migrated yet": [
+        "migrate_tls", "migrate_tls_x509_cert_dir", "migrate_tls_x509_verify", "migrate_tls_force",
+        "migration_address", "migration_host", "migration_port_min", "migration_port_max", "keepalive_interval",
+        "keepalive_count",
+    ],
+    "guests are not backed up yet": ["backup_tls", "backup_tls_x509_cert_dir", "backup_tls_x509_verify"],
+    "guests are not saved or dumped yet": [
+        "save_image_format", "dump_image_format", "snapshot_image_format", "auto_dump_path", "auto_dump_bypass_cache",
+        "auto_start_bypass_cache",
+    ],
+    "guests play sound where their <audio> says": ["vnc_allow_host_audio", "nographics_allow_host_audio"],
+    "guests are confined by their user and group alone": [
+        "security_driver", "security_default_confined", "security_require_confined",
+    ],
+    "guests have no view of their own of the host's devices yet": ["namespaces"],
+    "QEMU writes to its file itself": ["stdio_handler"],
+    "disks are not locked between hosts": ["lock_manager"],
+    "firmware is found by its descriptors (/usr/share/qemu/firmware)": ["nvram"],
+    "these helpers are not used": ["pr_helper", "slirp_helper", "dbus_daemon"],
+    _NOT_YET: [
+        "cgroup_controllers", "cgroup_device_acl", "max_threads_per_process", "mac_filter", "max_queued",
+        "capability_filters", "sched_core",
+    ],
+}  # fmt: skip
+"""Why keys do nothing, and which; a value that says what is done anyway, the default, is not warned of."""
+QEMU |= {name: Key(**vars(QEMU[name]) | {"inert": why}) for why, names in _UNUSED.items() for name in names}
 
 NETWORK = {
     "firewall_backend": Key("nftables", one_of("nftables")),

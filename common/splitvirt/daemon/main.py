@@ -197,7 +197,7 @@ def load(service: Service, layout: Layout, options: Options) -> Config:
 
     own = options.config or layout.etc / f"{service.name}.conf"
     name, keys = FILES[service.name]
-    config = Config.load({**DAEMON, **keys}, [(own, DAEMON), (layout.etc / name, keys)])
+    config = Config.load({**keys, **DAEMON}, [(own, DAEMON), (layout.etc / name, keys)])
     if options.config and not options.config.exists():
         config.errors.append(f"{options.config}: no such file")
     for key, read in (("log_filters", read_filters), ("log_outputs", read_outputs)):

@@ -103,7 +103,7 @@ def environment(ctx: Context) -> dict[str, str]:
         }  # fmt: skip
     env |= clock.environment(ctx)
     for screen in ctx.domain.devices.graphics:
-        env |= window(screen)
+        env |= window(screen, ctx.settings)
     for sink in ctx.domain.devices.audios:
         env |= speaker(sink)
     return env | override.environment(ctx.domain)
@@ -115,7 +115,7 @@ def sequence(ctx: Context, storage: "Storage") -> Iterator[Parts]:
     found = firmware(ctx)
     images, nodes = flash(found, ctx)
     yield identity(ctx)
-    yield override.compatibility(domain)
+    yield override.compatibility(domain, ctx.settings.deprecation)
     yield from (persistent_reservations(ctx), images)
     yield board.machine(ctx, nodes, smm=bool(found and found.smm))
     yield from (board.accelerator(ctx), board.tseg(ctx), cpu.cpu(ctx), loader(found), memory.size(ctx))
@@ -131,13 +131,15 @@ def sequence(ctx: Context, storage: "Storage") -> Iterator[Parts]:
     yield from (boot.crash_information(ctx), board.sandbox(ctx), board.security(ctx))
     if ctx.incoming:
         yield Parts(["-incoming", ctx.incoming])
-    yield Parts(["-msg", "timestamp=on"])
+    if ctx.settings.log_timestamp:
+        yield Parts(["-msg", "timestamp=on"])
 
 
 def identity(ctx: Context) -> Parts:
     """Name, that the CPUs wait, and the key that secrets could be encrypted with."""
     parts = Parts()
-    parts.add("-name", options(guest=ctx.name, debug_threads=True))
+    process = f"qemu:{ctx.name}" if ctx.settings.process_name else None
+    parts.add("-name", options(guest=ctx.name, process=process, debug_threads=True))
     if ctx.paused:
         parts.add("-S")
     path = f"{ctx.folder}/master-key.aes"

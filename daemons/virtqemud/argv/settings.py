@@ -1,5 +1,6 @@
 """qemu.conf as the command line wants it."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -37,14 +38,45 @@ def command_settings(config: Mapping[str, Any]) -> Settings:
         vxhs_tls_dir=tls_dir("vxhs", "/etc/pki/qemu"),
         seccomp_sandbox=int(config.get("seccomp_sandbox", -1)) != 0,
         dump_guest_core=bool(config.get("dump_guest_core", False)),
-        hugetlbfs=hugetlbfs(),
+        hugetlbfs=hugetlbfs(config.get("hugetlbfs_mount")),
         relaxed_acs=bool(config.get("relaxed_acs_check", False)),
         memory_backing_dir=str(config.get("memory_backing_dir", "")),
+        vnc_sasl_dir=str(config.get("vnc_sasl_dir", "")),
+        spice_sasl_dir=str(config.get("spice_sasl_dir", "")),
+        process_name=bool(config.get("set_process_name", False)),
+        log_timestamp=bool(config.get("log_timestamp", True)),
+        gluster_debug=int(config.get("gluster_debug_level", 4)),
+        virtiofsd_debug=bool(config.get("virtiofsd_debug", False)),
+        deprecation=str(config.get("deprecation_behavior", "none")),
+        display_ports=ports(config.get("remote_display_port_min", 5900), config.get("remote_display_port_max", 65535)),
+        websocket_ports=ports(
+            config.get("remote_websocket_port_min", 5700), config.get("remote_websocket_port_max", 65535)
+        ),
+        limits=limits(config),
+        bridge_helper=str(config.get("bridge_helper", "")),
     )
 
 
-def hugetlbfs() -> list[tuple[str, int]]:
-    """Mounted hugetlbfs: path and page size in KiB."""
+def ports(first: int, last: int) -> range:
+    """The ports from `first` to `last`; none where the first is beyond the last."""
+    return range(first, last + 1)
+
+
+def limits(config: Mapping[str, Any]) -> dict[str, int]:
+    """Limits of a guest's process that are asked for; 0 for processes and files leaves them as they are."""
+    found = {"RLIMIT_NPROC": config.get("max_processes", 0), "RLIMIT_NOFILE": config.get("max_files", 0)}
+    asked = {name: int(value) for name, value in found.items() if value}
+    core = config.get("max_core", 0)
+    return asked | ({"RLIMIT_CORE": -1 if core == "unlimited" else int(core)} if core else {})
+
+
+def hugetlbfs(configured: str | list[str] | None = None) -> list[tuple[str, int]]:
+    """hugetlbfs as configured ("": none), else all that are mounted: path and page size in KiB."""
+    if configured:
+        folders = [configured] if isinstance(configured, str) else configured
+        return [(path, os.statvfs(path).f_bsize >> 10) for path in folders if os.path.isdir(path)]
+    if configured == "":
+        return []
     found = []
     for line in Path("/proc/self/mounts").read_text().splitlines():
         _, path, kind, options, *_ = line.split()

@@ -91,6 +91,10 @@ class Lifecycle(Ending):
             guest.helpers = order.helpers
             self.process = guest.process
             self.record()
+            if asked := self.driver.settings.limits:
+                from virtqemud.running.limit import limit
+
+                limit(guest.process.pid, asked)
         try:
             await guest.greet()
         except InternalError as error:

@@ -31,7 +31,7 @@ from .guest import open_log
 
 if TYPE_CHECKING:
     from splitvirt.xml.domain import Domain as DomainXML
-    from virtqemud.argv.context import Context
+    from virtqemud.argv.context import Context, Settings
     from virtqemud.argv.machine.firmware import Firmware
     from virtqemud.domain.domain import QemuDomain
 
@@ -99,7 +99,7 @@ class Resources:
 
     async def take(self) -> None:
         """Take everything that the command line will refer to. VirtError when something cannot be had."""
-        screens(self.live, self.driver.used_ports())
+        screens(self.live, self.driver.used_ports(), self.context.settings)
         sockets(self.live, self.context)
         firmware_variables(self, self.flags)
         await nics.connect(self)
@@ -292,26 +292,32 @@ def sockets(live: DomainXML, context: Context) -> None:
                 place.socket = f"{context.folder}/{screen.type}.sock"
 
 
-def screens(live: DomainXML, used: set[int]) -> None:
-    """Choose ports for screens that leave the choice to us: free ones that no guest of ours has."""
+def screens(live: DomainXML, used: set[int], settings: Settings) -> None:
+    """Say where screens listen that do not say, and choose ports that no guest of ours has where that is left to us."""
     for screen in devicelist.of(live, Graphics):
+        usual = {"vnc": settings.vnc_listen, "spice": settings.spice_listen}.get(screen.type)
+        for place in screen.listens:
+            if place.type == "address" and not place.address and usual:
+                place.address = usual
+                screen.listen = screen.listen or usual
         if screen.type in ("vnc", "spice") and screen.autoport and not _by_socket(screen):
-            screen.port = _free_port(screen, used, 5900)
+            screen.port = _free_port(screen, used, settings.display_ports)
             if screen.websocket == -1:
-                screen.websocket = _free_port(screen, used, 5700)
+                screen.websocket = _free_port(screen, used, settings.websocket_ports)
 
 
 def _by_socket(screen: Graphics) -> bool:
     return bool(screen.socket) or any(place.type in ("socket", "none") for place in screen.listens)
 
 
-def _free_port(screen: Graphics, used: set[int], first: int) -> int:
+def _free_port(screen: Graphics, used: set[int], ports: range) -> int:
     host = next((place.address for place in screen.listens if place.address), None) or screen.listen or "127.0.0.1"
-    for port in range(first, 65536):
+    for port in ports:
         if port not in used and _can_bind(host, port):
             used.add(port)
             return port
-    raise InternalError(f"Unable to find an unused port in range '{screen.type}' ({first}-65535)", domain=VIR_FROM_QEMU)
+    where = f"'{screen.type}' ({ports.start}-{ports.stop - 1})"
+    raise InternalError(f"Unable to find an unused port in range {where}", domain=VIR_FROM_QEMU)
 
 
 def _can_bind(host: str, port: int) -> bool:

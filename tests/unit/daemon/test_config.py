@@ -19,7 +19,8 @@ KEYS = {
     "mode": Key("0777", octal),
     "kind": Key("a", one_of("a", "b")),
     "old": Key("", inert="it was dropped"),
-    "core": Key("unlimited", number_too=True),
+    "core": Key(0, text_too="unlimited"),
+    "where": Key([], text_too=True),
 }
 
 
@@ -72,8 +73,9 @@ def load(text: str) -> Config:
 
 
 def test_values_over_defaults() -> None:
-    config = load('count = 3\non = 1\nmany = ["x"]\ncore = 5')
-    assert (config.number("count"), config.flag("on"), config.texts("many"), config["core"]) == (3, True, ["x"], 5)
+    config = load('count = 3\non = 1\nmany = ["x"]\ncore = "unlimited"\nwhere = "/x"')
+    assert (config.number("count"), config.flag("on"), config.texts("many")) == (3, True, ["x"])
+    assert (config["core"], config["where"], load("core = 5")["core"]) == ("unlimited", "/x", 5)
     assert (config.text("name"), dict(config)["kind"]) == ("none", "a")
     assert not config.errors + config.warnings
 
@@ -86,6 +88,8 @@ def test_values_over_defaults() -> None:
         ("on = 2", "f.conf:1: on: 2: must be 0 or 1"),
         ("name = 3", 'f.conf:1: name: 3: must be "text"'),
         ('many = "x"', "f.conf:1: many: 'x': must be [\"text\", ...]"),
+        ('core = "x"', "f.conf:1: core: 'x': must be a number or \"unlimited\""),
+        ("where = 3", 'f.conf:1: where: 3: must be ["text", ...] or "text"'),
         ('mode = "999"', "f.conf:1: mode: '999': must be a mode such as \"0770\""),
         ('kind = "c"', 'f.conf:1: kind: \'c\': must be one of "a", "b"'),
     ],
@@ -97,11 +101,29 @@ def test_wrong_values_are_refused_with_what_is_allowed(text: str, said: str) -> 
 
 
 def test_unknown_and_inert_keys_are_warned_of() -> None:
-    config = load('\nnme = "x"\nold = "y"')
+    config = load('\nnme = "x"\nold = "y"\nold = ""')
     assert config.warnings == [
         "f.conf:2: nme: unknown key; did you mean name?",
         "f.conf:3: old: has no effect: it was dropped",
     ]
+
+
+def test_what_is_done_anyway_is_not_warned_of() -> None:
+    config = Config(QEMU)
+    config.add('security_driver = "none"\nnamespaces = []\nstdio_handler = "file"\nmax_queued = 0', "qemu.conf")
+    assert config.errors + config.warnings == []
+    config.add('security_driver = [ "selinux", "apparmor" ]\nnamespaces = [ "mount" ]', "qemu.conf")
+    assert [line.partition("has no effect: ")[2] for line in config.warnings] == [
+        "guests are confined by their user and group alone",
+        "guests have no view of their own of the host's devices yet",
+    ]
+
+
+def test_a_host_s_uuid() -> None:
+    for good in ("c7a5fdbd-cdaf-9455-926a-d65c16db1809", ""):
+        assert DAEMON["host_uuid"].wrong(good) == ""
+    for bad in ("x", "00000000-0000-0000-0000-000000000000"):
+        assert "must be a UUID" in DAEMON["host_uuid"].wrong(bad)
 
 
 def test_a_key_in_the_wrong_file_is_told_from_an_unknown_one(tmp_path: Path) -> None:

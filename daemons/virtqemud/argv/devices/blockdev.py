@@ -244,7 +244,8 @@ def network(source: NetworkSource, name: str, disk: Any, parts: Parts, ctx: Cont
         case "gluster":
             volume, _, path = (source.name or "").partition("/")
             servers = [server(source, i) for i in range(len(source.hosts))]
-            return {"driver": "gluster", "volume": volume, "path": path, "server": servers, "debug": 4}
+            return {"driver": "gluster", "volume": volume, "path": path, "server": servers,
+                    "debug": ctx.settings.gluster_debug}  # fmt: skip
         case "iscsi":
             return iscsi(source.name, source.hosts[0], source.initiator, auth, name, parts, ctx)
         case "rbd":

@@ -41,14 +41,14 @@ def virtiofs(dev: Filesystem, ctx: Context, bootindex: int | None) -> Parts:
     path = dev.socket or f"{ctx.folder}/{dev.alias}-fs.sock"
     parts.add("-chardev", options("socket", id=id, path=path))
     if dev.socket is None and not ctx.native:
-        parts.helpers.append(daemon(dev, path))
+        parts.helpers.append(daemon(dev, path, debug=ctx.settings.virtiofsd_debug))
     queue = dev.driver.queue or None if dev.driver else None
     properties = {"chardev": id, "queue-size": queue, "tag": dev.target, "bootindex": bootindex}
     virtio(parts, "vhost-user-fs", dev, ctx, dev.driver, **properties)
     return parts
 
 
-def daemon(dev: Filesystem, socket: str) -> Helper:
+def daemon(dev: Filesystem, socket: str, *, debug: bool = False) -> Helper:
     """virtiofsd, serving one folder at one socket."""
     binary = dev.binary
     settings = [f"source={dev.dir}"]
@@ -62,4 +62,6 @@ def daemon(dev: Filesystem, socket: str) -> Helper:
     argv = [program, f"--socket-path={socket}", "-o", ",".join(settings)]
     if binary and binary.thread_pool is not None and binary.thread_pool >= 0:
         argv.append(f"--thread-pool-size={binary.thread_pool}")
+    if debug:
+        argv.append("-d")
     return Helper("virtiofsd", argv, socket=socket)

@@ -4,7 +4,7 @@ from typing import Any
 
 from splitvirt.api.errors import ConfigUnsupported, NoNetwork
 from splitvirt.xml.devices.graphics import Graphics, Listen
-from virtqemud.argv.context import Context
+from virtqemud.argv.context import Context, Settings
 from virtqemud.argv.parts import Parts, escape, options
 
 from .audio import backend
@@ -32,8 +32,12 @@ def graphics(dev: Graphics, ctx: Context) -> Parts:
     raise ConfigUnsupported(f"unsupported graphics type '{dev.type}'")
 
 
-def environment(dev: Graphics) -> dict[str, str]:
-    """What an SDL window is told by environment."""
+def environment(dev: Graphics, settings: Settings) -> dict[str, str]:
+    """What an SDL window is told by environment, and where SASL finds its configuration."""
+    if dev.type == "vnc" and settings.vnc_sasl and settings.vnc_sasl_dir:
+        return {"SASL_CONF_PATH": settings.vnc_sasl_dir}
+    if dev.type == "spice" and settings.spice_sasl and settings.spice_sasl_dir:
+        return {"SASL_CONF_PATH": settings.spice_sasl_dir}
     if dev.type != "sdl":
         return {}
     return {k: v for k, v in (("XAUTHORITY", dev.xauth), ("DISPLAY", dev.display)) if v}

@@ -15,11 +15,12 @@ COMPATIBILITY = {
 """What QEMU does when something deprecated is used, by `<qemu:deprecation>`."""
 
 
-def compatibility(domain: Domain) -> Parts:
-    """`-compat`, where it is not QEMU's default."""
+def compatibility(domain: Domain, usual: str = "") -> Parts:
+    """`-compat`, where it is not QEMU's default; `usual` is what guests do that do not say."""
     parts, found = Parts(), domain.qemu_deprecation
-    if found is not None and found.behavior in COMPATIBILITY:
-        parts.add("-compat", COMPATIBILITY[found.behavior])
+    behavior = found.behavior if found is not None else usual
+    if behavior in COMPATIBILITY:
+        parts.add("-compat", COMPATIBILITY[behavior])
     return parts
 
 
