@@ -44,7 +44,7 @@ def needed(net: Network) -> bool:
     if not net.ips:
         return False
     off = net.dns is not None and net.dns.enable is False
-    return not off or any(ip.dhcp for ip in net.ips)
+    return not off or any(ip.dhcp or ip.tftp_root is not None for ip in net.ips)
 
 
 def configuration(net: Network, files: Files) -> str:
@@ -124,9 +124,9 @@ def _records(net: Network) -> list[str]:
 
 def _srv(srv: DnsSrv) -> str:
     line = f"srv-host=_{srv.service}._{srv.protocol}"
-    if srv.domain:
+    if srv.domain is not None:
         line += f".{srv.domain}"
-    if srv.target and srv.target != ".":  # "." says that there is no such service
+    if srv.target not in (None, "."):  # "." says that there is no such service
         line += f",{srv.target}"
         rest = [int(n or 0) for n in (srv.port, srv.priority, srv.weight)]
         while rest and not rest[-1]:
@@ -211,6 +211,8 @@ def _kept(host: DhcpHost, family: int) -> str:
 
 def host_names(net: Network) -> str:
     """The file of names that are not any client's."""
-    hosts = net.dns.hosts if net.dns else []
-    lines = [f"{host.ip}\t" + "".join(f"{name}\t" for name in host.hostnames) for host in hosts]
+    names: dict[str | None, list[str]] = {}
+    for host in net.dns.hosts if net.dns else []:
+        names.setdefault(host.ip, []).extend(host.hostnames)
+    lines = [f"{address}\t" + "".join(f"{name}\t" for name in there) for address, there in names.items()]
     return written(lines, longest=1 << 30)  # which dnsmasq reads word by word

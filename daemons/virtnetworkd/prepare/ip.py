@@ -144,7 +144,7 @@ def check_inside(start: Address, end: Address, inside: Address, prefix: int) -> 
         raise internal(f"bad prefix {prefix} for network {inside.text} when  checking {shown}")
     if not start.within(inside, prefix) or not end.within(inside, prefix):
         raise internal(f"{shown} is not entirely within {where}")
-    if inside.family == IPV4 and prefix < 31:
+    if inside.family == IPV4:
         if start.value == inside.network(prefix).value:
             raise internal(f"start of {shown} in {where} is the network address")
         if end.value == inside.broadcast(prefix).value:
