@@ -48,6 +48,13 @@ async def main():
 asyncio.run(main())
 """
 
+ON_BUS = r"""#!/bin/sh
+mkfifo /tmp/ready.$$
+pkttyagent --process $$ --notify-fd 3 3>/tmp/ready.$$ &
+cat /tmp/ready.$$; rm /tmp/ready.$$
+exec busctl call --timeout=120 org.splitvirt.virtqemud /org/libvirt/QEMU org.libvirt.Connect "$@"
+"""
+
 
 @pytest.fixture(scope="module")
 def admin(host: Container) -> Iterator[Container]:
@@ -167,6 +174,23 @@ def test_nobody_to_ask(admin: Container) -> None:
 def test_who_declines_is_told_so(admin: Container) -> None:
     said = admin.ok("/usr/lib/splitvirt/bin/python", "-c", DISMISSING, user="alice")
     assert said == "79 60 authentication cancelled: user cancelled authentication process\n"  # VIR_ERR_AUTH_CANCELLED
+
+
+def test_a_caller_on_the_bus_is_asked_where_its_call_needs_it(
+    admin: Container, terminal: Callable[[str], Terminal]
+) -> None:
+    admin.write("/srv/onbus", ON_BUS)
+    shell = terminal("sh /srv/onbus ListDomains u 0")
+    assert "ao " in shell.ended(0)
+    assert PROMPT not in shell.said
+    defined = 'DomainDefineXML s "`cat /srv/demo.xml`"'
+    shell = terminal(f"sh /srv/onbus {defined}")
+    shell.asked(PASSWORD, meanwhile=lambda: admin.ok("virsh", "-c", URI, "list"))
+    assert 'o "/org/libvirt/QEMU/domain/' in shell.ended(0)
+    shell = terminal(f"sh /srv/onbus {defined}")
+    shell.asked("wrong")
+    assert "read only access prevents virDomainDefineXML" in shell.ended(1)
+    admin.ok("virsh", "-c", URI, "undefine", "demo")
 
 
 def test_a_password_is_kept_where_polkit_keeps_it(admin: Container, terminal: Callable[[str], Terminal]) -> None:

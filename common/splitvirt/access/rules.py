@@ -157,6 +157,15 @@ class Access:
         action = MONITOR if readonly else MANAGE
         return self.authority is not None and await self.authority.check(action, caller, {})
 
+    async def manage(self, caller: Identity) -> None:
+        """Have a caller over D-Bus prove, with a password if need be, that it may do what a read-write socket lets do.
+
+        AuthFailed, AuthCancelled or AuthUnavailable when it may not, or nobody could be asked.
+        """
+        if not self.admits(caller) or not self.opens(caller, False):
+            raise AuthFailed(f"access denied by policy for {caller}")
+        await self.authenticate(caller, readonly=False)
+
     def trusts(self, peer: Identity) -> bool:
         """Whether the peer may speak for another caller: root and this daemon's own user, as sibling daemons are."""
         return peer.uid in (0, os.geteuid())

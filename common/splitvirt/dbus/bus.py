@@ -207,6 +207,11 @@ def expects_reply(message: Message) -> bool:
     return not message.flags & MessageFlag.NO_REPLY_EXPECTED
 
 
+def may_ask(message: Message) -> bool:
+    """Whether the caller is ready to wait for a person who types a password."""
+    return bool(message.flags & MessageFlag.ALLOW_INTERACTIVE_AUTHORIZATION)
+
+
 def close_all(fds: Sequence[int]) -> None:
     """Close descriptors."""
     for fd in fds:

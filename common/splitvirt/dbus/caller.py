@@ -36,6 +36,7 @@ class BusCaller:
         self.admitted = False  # at its last call: it may call, and hear of what happens
         self.told: asyncio.Future[Any] | None = None  # the last signal that it is, or is not, sent
         self.untold = 0  # signals that wait for a decision
+        self._asked: asyncio.Future[None] | None = None  # whether it may manage, while a person is asked
         self._closers = Closers(keep)
 
     async def admit(self) -> None:
@@ -47,6 +48,22 @@ class BusCaller:
             self.admitted &= isinstance(e, AuthUnavailable)  # it is asked about again at the next signal
             raise
         self.admitted = not self.closed
+
+    async def manage(self) -> "Proved":
+        """Have its user prove that it may manage, with a password if need be; VirtError when it does not.
+
+        Calls that come while a person types wait for the same answer, which is good for them alone.
+        """
+        if self._asked is None:
+            self._asked = asyncio.ensure_future(self.access.manage(self.identity))
+            self._asked.add_done_callback(self._answered)
+        await asyncio.shield(self._asked)
+        return Proved(self)
+
+    def _answered(self, asked: "asyncio.Future[None]") -> None:
+        self._asked = None
+        if not asked.cancelled():
+            asked.exception()
 
     def allowed(self, permission: str, on: object) -> bool | Awaitable[bool]:
         """Whether it may use `permission` on the object."""
@@ -65,6 +82,20 @@ class BusCaller:
         """The connection has ended: let go of all that it held."""
         self.admitted = False
         self._closers.close()
+
+
+class Proved:
+    """A caller for one call for which its user has proved that it may manage."""
+
+    readonly = False
+
+    def __init__(self, caller: BusCaller):
+        self.name, self.identity, self.on_close = caller.name, caller.identity, caller.on_close
+        self._access = caller.access
+
+    def allowed(self, permission: str, on: object) -> bool | Awaitable[bool]:
+        """Whether it may use `permission` on the object."""
+        return self._access.allowed(self.identity, False, permission, on)
 
 
 class Callers:

@@ -8,16 +8,24 @@ import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from splitvirt.access.rules import Access
+from splitvirt.access.rules import Access, read_only
 from splitvirt.api.call import Call
 from splitvirt.api.dispatch import Caller, perform, seen
-from splitvirt.api.errors import AccessDenied, InternalError, InvalidArg, OperationDenied, VirtError
+from splitvirt.api.errors import (
+    AccessDenied,
+    AuthFailed,
+    AuthUnavailable,
+    InternalError,
+    InvalidArg,
+    OperationDenied,
+    VirtError,
+)
 from splitvirt.api.event import Hub, Subscription
 from splitvirt.api.record import Object, Ref
 from splitvirt.api.wire import Many
 from splitvirt.dbus import names
-from splitvirt.dbus.bus import Bus, expects_reply
-from splitvirt.dbus.caller import BusCaller, Callers, Crowded
+from splitvirt.dbus.bus import Bus, expects_reply, may_ask
+from splitvirt.dbus.caller import BusCaller, Callers, Crowded, Proved
 from splitvirt.dbus.library import Message, MessageType, Variant
 from splitvirt.dbus.paths import Paths
 from splitvirt.dbus.signals import Signals
@@ -207,10 +215,16 @@ class Export:
     async def _answer(self, message: Message, carrier: Carrier, out: Carrier) -> Answer:
         caller = await self.callers.of(message.sender or "")
         with self.callers.of_user(caller):
-            await caller.admit()
-            return await self._answer_to(caller, message, carrier, out)
+            who: BusCaller | Proved = caller
+            try:
+                await caller.admit()
+            except AuthFailed:
+                if not may_ask(message):
+                    raise
+                who = await caller.manage()
+            return await self._answer_to(who, message, carrier, out)
 
-    async def _answer_to(self, caller: BusCaller, message: Message, carrier: Carrier, out: Carrier) -> Answer:
+    async def _answer_to(self, caller: BusCaller | Proved, message: Message, carrier: Carrier, out: Carrier) -> Answer:
         interface, path = message.interface or "", message.path or ""
         if interface == names.INTROSPECTABLE and message.member == "Introspect":
             return "s", [await self._introspect(path or "/", caller)]
@@ -227,22 +241,36 @@ class Export:
         wanted = "".join(made.dbus for _, made in call.bus_params)
         if message.signature != wanted:
             raise Refused(_BAD_ARGS, f"{call.dbus} takes ({wanted}), not ({message.signature})")
-        result = await self._call(root, call, ref, message.body, caller, carrier)
+        result = await self._call(root, call, ref, message.body, caller, carrier, ask=may_ask(message))
         if call.result is None:
             return "", []
         return out_signature(call), [call.result.to_bus(result, out)]
 
     async def _call(
-        self, root: Any, call: Call, ref: Ref | None, body: Sequence[Any], caller: Caller | None, carrier: Carrier
-    ) -> Any:
+        self, root: Any, call: Call, ref: Ref | None, body: Sequence[Any], caller: Caller | None, carrier: Carrier,
+        *, ask: bool = False,
+    ) -> Any:  # fmt: skip
         given = [made.from_bus(value, carrier) for (_, made), value in zip(call.bus_params, body, strict=True)]
         values = call.of_bus(given)
+        if ref is not None:
+            values = [ref, *values]
         try:
-            return await perform(root, call, [ref, *values] if ref is not None else values, caller)
+            return await perform(root, call, values, caller)
         except AccessDenied as error:
-            if caller is not None and caller.readonly:
-                raise OperationDenied(f"read only access prevents {call.api}", domain=error.domain) from None
-            raise
+            if caller is None or not caller.readonly:
+                raise
+            refused = f"read only access prevents {call.api}"
+            domain = error.domain
+        if ask and isinstance(caller, BusCaller) and not all(read_only(rule.name) for rule in call.rules):
+            try:
+                caller = await caller.manage()
+            except AuthUnavailable as error:
+                refused += f": {error.message.removeprefix(f'{error.PREFIX}: ')}"
+            except AuthFailed:
+                pass
+            else:
+                return await perform(root, call, values, caller)
+        raise OperationDenied(refused, domain=domain)
 
     def _reply(self, message: Message, signature: str, body: list[Any], fds: list[int]) -> None:
         if expects_reply(message):
@@ -287,7 +315,7 @@ class Export:
         value = message.body[2]
         if value.signature != prop.write.bus_params[0][1].dbus:
             raise Refused(_BAD_ARGS, f"property {prop.name} is of type {prop.signature}, not {value.signature}")
-        await self._call(root, prop.write, ref, [value.value], caller, carrier)
+        await self._call(root, prop.write, ref, [value.value], caller, carrier, ask=may_ask(message))
         return "", []
 
     async def _read(
