@@ -12,12 +12,13 @@ from splitvirt.api.constants import VIR_FROM_NETWORK
 from splitvirt.api.errors import ConfigUnsupported
 from splitvirt.host import nft
 from splitvirt.xml.netaddress import IPV4
-from splitvirt.xml.network import Network
+from splitvirt.xml.network import Nat, NatPort, Network
 
 from .prepare.ip import block
 
 log = logging.getLogger(__name__)
 TABLE = "inet splitvirt"
+FIRST_PORT, LAST_PORT = "1024", "65535"
 
 BASE = f"""add table {TABLE}
 add map {TABLE} from {{ type ifname : verdict; }}
@@ -115,10 +116,19 @@ def nat_rules(net: Network) -> list[str]:
     return lines
 
 
+def settle_nat(net: Network) -> None:
+    """Write the range of ports that is used where none is told into a network that is about to run."""
+    forward = net.forward
+    if forward is None or not any(blocks(net, family) for family in nat_families(net)):
+        return
+    forward.nats = forward.nats or [Nat()]
+    forward.nats[0].ports = forward.nats[0].ports or [NatPort(start=FIRST_PORT, end=LAST_PORT)]
+
+
 def nat_actions(net: Network, family: int) -> list[str]:
     """The rewriting, with the port range for the protocols that have ports."""
     nat = net.forward.nat if net.forward else None
-    low, high = (nat.ports[0].start, nat.ports[0].end) if nat and nat.ports else ("1024", "65535")
+    low, high = (nat.ports[0].start, nat.ports[0].end) if nat and nat.ports else (FIRST_PORT, LAST_PORT)
     ports = f":{low}-{high}"
     if nat and nat.addresses and family == IPV4:
         first, last = nat.addresses[0].start, nat.addresses[0].end

@@ -84,6 +84,7 @@ class LivingNetwork(api.Network):
             raise invalid(f"network '{self.name}' may be active: its record is of a form that is not known here")
         if net.mode in ROUTED:
             subnet.check_collision(self.driver.link, net, self.driver.bridge_owners())
+            firewall.settle_nat(net)
         else:
             pool.fill(net)
         self.record(net, "starting")

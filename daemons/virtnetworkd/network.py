@@ -6,7 +6,7 @@ from uuid import UUID
 from splitvirt.api import constants as c
 from splitvirt.api import network as api
 from splitvirt.api.constants import VIR_FROM_NETWORK
-from splitvirt.api.errors import InternalError, NetworkPortExists, NoNetworkPort
+from splitvirt.api.errors import InternalError, NetworkPortExists, NoNetworkPort, VirtError
 from splitvirt.xml.netaddress import parse_mac
 from splitvirt.xml.netparts import Bandwidth
 from splitvirt.xml.network import Network
@@ -168,7 +168,7 @@ class VirtualNetwork(LivingNetwork):
         if mac is not None:
             wanted = parse_mac(mac)
             if wanted is None:
-                raise InternalError(f"Unable to parse MAC '{mac}'", domain=VIR_FROM_NETWORK)
+                raise VirtError(c.VIR_ERR_INVALID_MAC, VIR_FROM_NETWORK, f"invalid MAC address: {mac}")
         if self.live is None or self.server is None:
             return []
         now = time.time()
@@ -219,7 +219,9 @@ class VirtualNetwork(LivingNetwork):
             if flags & c.VIR_NETWORK_PORT_CREATE_VALIDATE:
                 check_known(port, "network port")
             if UUID(port.uuid) in self.held:
-                raise NetworkPortExists(f"Network port with UUID {port.uuid} already exists exists already")
+                raise NetworkPortExists(
+                    f"network port Network port with UUID {port.uuid} already exists exists already"
+                )
             reclaim = bool(flags & c.VIR_NETWORK_PORT_CREATE_RECLAIM)
             check_reclaim(port, reclaim)
             if reclaim:

@@ -136,9 +136,7 @@ class NoNetworkPort(Kind, code=c.VIR_ERR_NO_NETWORK_PORT, prefix="network port n
     """No such port on the network."""
 
 
-class NetworkPortExists(
-    Kind, code=c.VIR_ERR_NETWORK_PORT_EXIST, prefix="this network port exists already", domain=c.VIR_FROM_NETWORK
-):
+class NetworkPortExists(Kind, code=c.VIR_ERR_NETWORK_PORT_EXIST, domain=c.VIR_FROM_NETWORK):
     """A port of that UUID is on the network already."""
 
 

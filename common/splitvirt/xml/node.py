@@ -11,7 +11,6 @@ from xml.parsers import expat
 
 from splitvirt.api.errors import VirtError, XMLDetail, XMLError
 
-NAME = re.compile(r"[^\s<>/]+")
 MAX_SIZE = 4 << 20  # bytes; libvirt's own bound of a string on the wire
 MAX_DEPTH = 256  # as libxml2's
 MAX_ELEMENTS = 100_000  # a second's work; the largest guests have some thousands
@@ -219,29 +218,42 @@ def malformed(error: expat.ExpatError, text: str, source: str, stack: list[Node]
     """libvirt's message for XML that is not well-formed: where, why, the line, and a mark below the place."""
     lines = text.split("\n")
     line = min(error.lineno, len(lines))
+    whole = lines[line - 1].encode("utf-8", "surrogatepass")
+    here = len(whole[: error.offset].decode(errors="replace"))
+    words, further = reason(error, text, lines[line - 1], here, stack)
     shown = lines[line - 1][:200] if text else "(null)"
-    mark = "-" * min(error.offset, len(shown)) if text else ""
-    return XMLDetail(f"{source}:{line}: {reason(error, text, stack)}\n{shown}\n{mark}^")
+    mark = "-" * min(here + further, len(shown)) if text else ""
+    return XMLDetail(f"{source}:{line}: {words}\n{shown}\n{mark}^")
 
 
-def reason(error: expat.ExpatError, text: str, stack: list[Node]) -> str:
-    """expat's reason in the words that libxml2 has for it, where both have the same."""
-    if not text.strip():
-        return "Document is empty"
+PLACES = {
+    "mismatched tag": (
+        re.compile(r"([^\s<>/]+)\s*>?"),
+        "Opening and ending tag mismatch: {tag} line {line} and {name}",
+    ),
+    "duplicate attribute": (re.compile(r"""([^\s=]+)\s*=\s*(?:'[^']*'?|"[^"]*"?)"""), "Attribute {name} redefined"),
+    "undefined entity": (re.compile("&([^;]*);?"), "Entity '{name}' not defined"),
+    "unclosed token": (re.compile(r"<([^\s<>/!?]+)[^>]*"), "Couldn't find end of Start Tag {name} line {now}"),
+}
+"""What stands where expat stops, and what libxml2 says of it; it reads on to the end of that first."""
+
+
+def reason(error: expat.ExpatError, text: str, line: str, here: int, stack: list[Node]) -> tuple[str, int]:
+    """expat's reason in libxml2's words, where both have the same, and how much further libxml2 reads."""
     if not text.lstrip().startswith("<"):
-        return "Start tag expected, '<' not found"
+        blank = len(line) - len(line.lstrip())
+        return ("Start tag expected, '<' not found", blank - here) if text else ("Document is empty", 0)
     words = expat.ErrorString(error.code) or "not well-formed"
-    if stack and words == "mismatched tag":
-        closing = NAME.search(text.split("\n")[error.lineno - 1].encode()[error.offset :].decode(errors="replace"))
-        found = closing[0] if closing else ""
-        return f"Opening and ending tag mismatch: {stack[-1].tag} line {stack[-1].line} and {found}"
+    place, form = PLACES.get(words, (None, ""))
+    found = place.match(line, here) if place else None
+    if found:
+        tag, begun = (stack[-1].tag, stack[-1].line) if stack else ("", 0)
+        return form.format(name=found[1], tag=tag, line=begun, now=error.lineno), found.end() - here
     if stack and words in ("no element found", "unclosed token"):
-        return f"Premature end of data in tag {stack[-1].tag} line {stack[-1].line}"
-    return {
-        "junk after document element": "Extra content at the end of the document",
-        "duplicate attribute": "Attribute redefined",
-        "undefined entity": "Entity not defined",
-    }.get(words, words)
+        return f"Premature end of data in tag {stack[-1].tag} line {stack[-1].line}", 0
+    if words.startswith("not well-formed") and here:
+        words = {"&": "xmlParseEntityRef: no name", "=": "AttValue: \" or ' expected"}.get(line[here - 1], words)
+    return {"junk after document element": "Extra content at the end of the document"}.get(words, words), 0
 
 
 class Unknown(NamedTuple):

@@ -61,6 +61,8 @@ def test_the_life_of_a_network(virsh: Virsh, root: Path) -> None:
     assert info == {"Name:": "n1", "UUID:": "81ff0d90-c91e-6742-64da-4a736edb9a9b", "Active:": "yes",
                     "Persistent:": "yes", "Autostart:": "yes", "Bridge:": "br-v"}  # fmt: skip
     assert "<bridge name='br-v' stp='off' delay='0'/>" in virsh("net-dumpxml", "n1")
+    assert "<port start='1024' end='65535'/>" in virsh("net-dumpxml", "n1")
+    assert "<port" not in virsh("net-dumpxml", "n1", "--inactive")
     assert "error: Failed to start network n1" in virsh("net-start", "n1", wrong=True)
     virsh("net-autostart", "--disable", "n1")
     virsh("net-undefine", "n1")
@@ -74,11 +76,14 @@ def test_the_life_of_a_network(virsh: Virsh, root: Path) -> None:
 def test_transient_networks_leases_and_ports(virsh: Virsh) -> None:
     virsh("net-create", "net.xml")
     assert virsh("net-dhcp-leases", "n1") == ""
+    assert virsh("net-dhcp-leases", "n1", "--mac", "zz", wrong=True).endswith("error: invalid MAC address: zz")
     virsh("net-port-create", "n1", "port.xml")
     assert virsh("net-port-list", "n1", "--uuid") == PORT_ID
     assert "<plug type='network' bridge='br-v'/>" in virsh("net-port-dumpxml", "n1", PORT_ID)
     assert "connections='1'" in virsh("net-dumpxml", "n1")
-    assert "already exists" in virsh("net-port-create", "n1", "port.xml", wrong=True)
+    assert f"error: network port Network port with UUID {PORT_ID} already exists exists already" in virsh(
+        "net-port-create", "n1", "port.xml", wrong=True
+    )
     virsh("net-port-delete", "n1", PORT_ID)
     assert virsh("net-port-list", "n1") == ""
     virsh("net-destroy", "n1")
@@ -127,7 +132,8 @@ def test_refusals_have_libvirts_words(virsh: Virsh, root: Path) -> None:
     text = virsh("net-define", "bad.xml", wrong=True)
     assert "XML error: nat forwarding requested, but no IP address provided for network 'x'" in text
     (root / "bad.xml").write_text("<network><name>x</network>")
-    assert "(network_definition):1:" in virsh("net-define", "bad.xml", wrong=True)
+    wrong = "(network_definition):1: Opening and ending tag mismatch: name line 1 and network"
+    assert virsh("net-define", "bad.xml", wrong=True).endswith(f"{wrong}\n<network><name>x</network>\n{'-' * 26}^")
 
 
 def test_unknown_parts_are_refused_only_on_demand(virsh: Virsh, root: Path) -> None:
