@@ -60,7 +60,7 @@ async def filled(res: Resources) -> AsyncIterator[Order]:
             shorten(command, res)
             for helper in command.needs.helpers:
                 await res.start(helper)
-            fds = sorted({context.monitor_fd, *command.fds, *res.folders.values()})
+            fds = sorted({context.monitor_fd, *command.fds, *res.folders.values(), *res.claims})
             yield Order(command.argv, command.env, fds, res.helpers)
     except BaseException:
         await res.abandon()

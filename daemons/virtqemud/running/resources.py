@@ -7,7 +7,6 @@ import contextlib
 import fcntl
 import os
 import shutil
-import socket
 import struct
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,10 +27,11 @@ from virtqemud.argv.parts import Helper
 
 from . import nics
 from .guest import open_log
+from .screens import screens
 
 if TYPE_CHECKING:
     from splitvirt.xml.domain import Domain as DomainXML
-    from virtqemud.argv.context import Context, Settings
+    from virtqemud.argv.context import Context
     from virtqemud.argv.machine.firmware import Firmware
     from virtqemud.domain.domain import QemuDomain
 
@@ -52,6 +52,8 @@ class Resources:
         self.helpers_before: list[Helper] = []
         self.folders: dict[str, int] = {}
         """Descriptors of folders that QEMU and the helpers inherit."""
+        self.claims: list[int] = []
+        """Descriptors that QEMU inherits for nothing but to have them: they keep the ports of its screens its own."""
         self._fds: list[int] = []
 
     def own(self, *fds: int) -> int:
@@ -99,7 +101,7 @@ class Resources:
 
     async def take(self) -> None:
         """Take everything that the command line will refer to. VirtError when something cannot be had."""
-        screens(self.live, self.driver.used_ports(), self.context.settings)
+        screens(self)
         sockets(self.live, self.context)
         firmware_variables(self, self.flags)
         await nics.connect(self)
@@ -290,45 +292,6 @@ def sockets(live: DomainXML, context: Context) -> None:
         for place in screen.listens:
             if place.type == "socket" and not place.socket and not screen.socket:
                 place.socket = f"{context.folder}/{screen.type}.sock"
-
-
-def screens(live: DomainXML, used: set[int], settings: Settings) -> None:
-    """Say where screens listen that do not say, and choose ports that no guest of ours has where that is left to us."""
-    for screen in devicelist.of(live, Graphics):
-        usual = {"vnc": settings.vnc_listen, "spice": settings.spice_listen}.get(screen.type)
-        for place in screen.listens:
-            if place.type == "address" and not place.address and usual:
-                place.address = usual
-                screen.listen = screen.listen or usual
-        if screen.type in ("vnc", "spice") and screen.autoport and not _by_socket(screen):
-            screen.port = _free_port(screen, used, settings.display_ports)
-            if screen.websocket == -1:
-                screen.websocket = _free_port(screen, used, settings.websocket_ports)
-
-
-def _by_socket(screen: Graphics) -> bool:
-    return bool(screen.socket) or any(place.type in ("socket", "none") for place in screen.listens)
-
-
-def _free_port(screen: Graphics, used: set[int], ports: range) -> int:
-    host = next((place.address for place in screen.listens if place.address), None) or screen.listen or "127.0.0.1"
-    for port in ports:
-        if port not in used and _can_bind(host, port):
-            used.add(port)
-            return port
-    where = f"'{screen.type}' ({ports.start}-{ports.stop - 1})"
-    raise InternalError(f"Unable to find an unused port in range {where}", domain=VIR_FROM_QEMU)
-
-
-def _can_bind(host: str, port: int) -> bool:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
-    return True
 
 
 def open_vsock(vsock: Vsock) -> int:
