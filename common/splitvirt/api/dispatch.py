@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from types import CoroutineType
 from typing import Any, Protocol
 
+from . import constants as c
 from .call import Call
 from .draft import Draft
 from .errors import AccessDenied, VirtError
@@ -63,6 +64,9 @@ class Closers:
             self._keep(made)
 
 
+_COMMON = frozenset((c.VIR_ERR_OPERATION_INVALID, c.VIR_ERR_NO_SUPPORT, c.VIR_ERR_NO_DOMAIN_METADATA))
+"""Errors that clients ask for, to see how something is: not worth a line in the log."""
+
 _caller: contextvars.ContextVar[Caller | None] = contextvars.ContextVar("caller", default=None)
 
 
@@ -91,7 +95,7 @@ async def perform(root: Any, call: Call, values: Sequence[Any], caller: Caller |
 
     Raises AccessDenied, what finding the object raises, and what the call itself raises.
     """
-    token = _caller.set(caller)
+    token, on = _caller.set(caller), root
     try:
         found = values and [await _real(root, value) if isinstance(value, (Ref, list)) else value for value in values]
         on = found[0] if call.on_object else root
@@ -102,6 +106,13 @@ async def perform(root: Any, call: Call, values: Sequence[Any], caller: Caller |
         result = await getattr(on, call.name)(*found[call.on_object :])
         if caller is not None and (call.finds or call.filter):
             result = await _visible(caller, call, result)
+    except VirtError as error:
+        if isinstance(on, Object) and error.code not in _COMMON:
+            name, uuid = getattr(on, "name", ""), str(getattr(on, "uuid", ""))
+            who = getattr(caller.identity, "user", "") if caller is not None else ""
+            about = {on.KIND: name, "uuid": uuid, "call": call.api, "user": who}
+            log.info("%s %s: %s failed: %s", on.KIND.replace("_", " "), name, call.api, error, extra=about)
+        raise
     finally:
         _caller.reset(token)
     return on if call.echo else result

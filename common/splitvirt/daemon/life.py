@@ -265,6 +265,8 @@ class Daemon:
             for line in config.errors:
                 log.error("configuration not reloaded: %s", line)
         else:
+            for line in config.warnings:
+                log.warning("%s", line)
             for name in self.config.frozen_changes(config):
                 log.warning("%s has changed, which only a restart takes in", name)
             self._take_in(config)

@@ -22,13 +22,17 @@ class Metrics:
         self.daemon = daemon
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer one HTTP request of one connection, whatever it asks for."""
+        """Answer one HTTP request of one connection: for /metrics, or / where somebody looks around."""
         try:
             async with asyncio.timeout(_DEADLINE):
-                await reader.readuntil(b"\r\n\r\n")
-                body = (await self.text()).encode()
-                head = f"HTTP/1.1 200 OK\r\nContent-Type: {TYPE}\r\nContent-Length: {len(body)}\r\n"
-                writer.write(f"{head}Connection: close\r\n\r\n".encode() + body)
+                method, path, *_ = [*(await reader.readuntil(b"\r\n\r\n")).split(b"\r\n")[0].split(b" "), b""]
+                status, body = "404 Not Found", b""
+                if method not in (b"GET", b"HEAD"):
+                    status = "405 Method Not Allowed\r\nAllow: GET, HEAD"
+                elif path.partition(b"?")[0] in (b"/", b"/metrics"):
+                    status, body = "200 OK", (await self.text()).encode()
+                head = f"HTTP/1.1 {status}\r\nContent-Type: {TYPE}\r\nContent-Length: {len(body)}\r\n"
+                writer.write(f"{head}Connection: close\r\n\r\n".encode() + (b"" if method == b"HEAD" else body))
                 await writer.drain()
         except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             pass

@@ -151,7 +151,7 @@ async def require(peer: "Peer", permission: str) -> None:
     if not (verdict if isinstance(verdict, bool) else await verdict):
         if peer.readonly:
             raise OperationDenied(f"read only access prevents what needs '{permission}'")
-        raise AccessDenied(f"'{permission}' is not allowed to {peer.name}")
+        raise AccessDenied(f"'{permission.replace(':', '.')}' is not allowed to {peer.name}")
 
 
 _TABLE: Final[tuple[tuple[int, int, str, Handler, int], ...]] = (

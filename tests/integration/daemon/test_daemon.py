@@ -186,6 +186,31 @@ def test_metrics_are_what_a_real_parser_reads(running: Running) -> None:
     assert counted["domains"] == 1
 
 
+@pytest.mark.parametrize(
+    ("asked", "status"), [("GET /nothing", "404"), ("POST /metrics", "405"), ("HEAD /metrics", "200"), ("what", "405")]
+)
+def test_what_is_no_scrape_is_told_so(running: Running, asked: str, status: str) -> None:
+    with socket.socket(socket.AF_UNIX) as scrape:
+        scrape.settimeout(60)
+        scrape.connect(str(running.socket("metrics-sock")))
+        scrape.sendall(f"{asked} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        with scrape.makefile("rb") as answer:
+            head, _, body = answer.read().partition(b"\r\n\r\n")
+    assert head.startswith(f"HTTP/1.1 {status} ".encode())
+    assert body == b""
+
+
+@pytest.mark.skipif(shutil.which("qemu-system-x86_64") is None, reason="qemu-system-x86_64 is not installed")
+def test_what_failed_is_part_of_a_guest_s_story(running: Running) -> None:
+    disk = "<devices><disk><source file='/nowhere.img'/><target dev='hda'/></disk></devices>"
+    (running.root / "one.xml").write_text(XML.format("one").replace("</domain>", f"{disk}</domain>"))
+    running.virsh("define", str(running.root / "one.xml"))
+    with pytest.raises(AssertionError, match="nowhere"):
+        running.virsh("start", "one")
+    told = next(line for line in running.log.read_text().splitlines() if "failed" in line)
+    assert re.search(r"domain one: virDomainCreate\w* failed: .*/nowhere.img.* \[domain=one .*user=\w+", told)
+
+
 def test_a_reload_takes_in_what_it_can_and_says_what_it_cannot(running: Running) -> None:
     conf = running.root / "etc/libvirt/virtqemud.conf"
     conf.write_text('max_clients = 11\nunix_sock_ro_perms = "0700"\nwhat = 1\n')
@@ -194,6 +219,7 @@ def test_a_reload_takes_in_what_it_can_and_says_what_it_cannot(running: Running)
     running.process.send_signal(signal.SIGHUP)
     wait(lambda: "configuration reloaded" in running.log.read_text())
     assert "unix_sock_ro_perms has changed, which only a restart takes in" in running.log.read_text()
+    assert f"{conf}:3: what: unknown key" in running.log.read_text()
     shown = dict(line.replace(" ", "").split(":") for line in running.admin("srv-clients-info", "virtqemud").split("\n")
                  if line.strip())  # fmt: skip
     assert (shown["nclients_max"], shown["nclients_user_max"], shown["nclients_unauth_user_max"]) == ("11", "3", "4")
