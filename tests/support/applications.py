@@ -67,12 +67,14 @@ def heard(*about: Any) -> None:
     HEARD.append("/".join([str(about[-1]), *(str(v) for v in about[2:-1] if isinstance(v, (int, str)))]))
 
 
-def pump(seconds: float) -> None:
-    """Let the default event loop run."""
+def pump(quiet: float) -> None:
+    """Let the default event loop run until nothing has been heard for so many seconds."""
     libvirt.virEventAddTimeout(50, lambda *_: None, None)
-    until = time.monotonic() + seconds
+    heard, until = len(HEARD), time.monotonic() + quiet
     while time.monotonic() < until:
         libvirt.virEventRunDefaultImpl()
+        if len(HEARD) != heard:
+            heard, until = len(HEARD), time.monotonic() + quiet
 
 
 def main() -> None:
