@@ -27,7 +27,7 @@ from splitvirt.dbus import names
 from splitvirt.dbus.bus import Bus, expects_reply, may_ask
 from splitvirt.dbus.caller import BusCaller, Callers, Crowded, Proved
 from splitvirt.dbus.library import Message, MessageType, Variant
-from splitvirt.dbus.paths import Paths
+from splitvirt.dbus.paths import Carrier, Paths
 from splitvirt.dbus.signals import Signals
 from splitvirt.dbus.table import Interface, Property, interfaces_of, introspect, out_signature
 
@@ -54,36 +54,6 @@ class Running(NamedTuple):
     name: str
     sender: str
     since: float
-
-
-class Carrier:
-    """What the types need of a message: paths, variants, and the descriptors that it carries."""
-
-    def __init__(self, paths: Paths, fds: Sequence[int] = ()):
-        self.paths, self.fds = paths, list(fds)
-
-    def path(self, target: Object) -> str:
-        """The path of an object."""
-        return self.paths.of(target)
-
-    def ref(self, kind: type[Object], path: str) -> Ref:
-        """What a path refers to."""
-        return self.paths.ref(path, kind)
-
-    def variant(self, signature: str, value: Any) -> Variant:
-        """A value with its type."""
-        return Variant(signature, value)
-
-    def attach(self, fd: int) -> int:
-        """Carry a descriptor."""
-        self.fds.append(fd)
-        return len(self.fds) - 1
-
-    def attached(self, at: int) -> int:
-        """A descriptor that came along."""
-        if not 0 <= at < len(self.fds):
-            raise InvalidArg("a file descriptor is missing from the message")
-        return self.fds[at]
 
 
 class Export:

@@ -1,10 +1,11 @@
-"""Objects and their paths on the bus, as libvirt-dbus names them: /org/libvirt/QEMU/domain/_UUID."""
+"""Objects and their paths on the bus and in messages, as libvirt-dbus names them: /org/libvirt/QEMU/domain/_UUID."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, get_type_hints
 
 from splitvirt.api.errors import InvalidArg
 from splitvirt.api.record import Object, Ref
+from splitvirt.dbus.library import Variant
 from splitvirt.dbus.names import decode, encode, of_uuid, to_uuid
 
 _UUID_PART = 37  # _ and a UUID
@@ -74,3 +75,33 @@ def ref_of(kind: type[Object], leaf: str) -> Ref:
         leaf = leaf[_UUID_PART + 1 :]
     fields[key] = to_uuid(leaf) if key == "uuid" else decode(leaf)  # type: ignore[assignment]
     return Ref(kind, fields)
+
+
+class Carrier:
+    """What the types need of a message: paths, variants, and the descriptors that it carries."""
+
+    def __init__(self, paths: Paths, fds: Sequence[int] = ()):
+        self.paths, self.fds = paths, list(fds)
+
+    def path(self, target: Object) -> str:
+        """The path of an object."""
+        return self.paths.of(target)
+
+    def ref(self, kind: type[Object], path: str) -> Ref:
+        """What a path refers to."""
+        return self.paths.ref(path, kind)
+
+    def variant(self, signature: str, value: Any) -> Variant:
+        """A value with its type."""
+        return Variant(signature, value)
+
+    def attach(self, fd: int) -> int:
+        """Carry a descriptor."""
+        self.fds.append(fd)
+        return len(self.fds) - 1
+
+    def attached(self, at: int) -> int:
+        """A descriptor that came along."""
+        if not 0 <= at < len(self.fds):
+            raise InvalidArg("a file descriptor is missing from the message")
+        return self.fds[at]

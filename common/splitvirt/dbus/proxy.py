@@ -17,9 +17,8 @@ from splitvirt.api.record import Ref
 from splitvirt.api.wire import Wire
 from splitvirt.dbus import names
 from splitvirt.dbus.bus import TIMEOUT, Bus
-from splitvirt.dbus.export import Carrier
 from splitvirt.dbus.library import Message
-from splitvirt.dbus.paths import Paths
+from splitvirt.dbus.paths import Carrier, Paths
 from splitvirt.dbus.table import Interface, interfaces_of, out_signature, signal_fields
 
 T = TypeVar("T")
