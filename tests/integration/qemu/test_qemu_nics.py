@@ -67,7 +67,8 @@ def links():
 async def main():
     for words in ("add br7 type bridge", "add up0 type veth peer name up1", "set up0 up"):
         subprocess.run(["ip", "link", *words.split()], check=True)
-    card = "<interface type='%s'>%s<mac address='52:54:00:00:00:0%d'/><model type='virtio'/><link state='%s'/></interface>"
+    card = "<interface type='%s'>%s<mac address='52:54:00:00:00:0%d'/><model type='virtio'/><link state='%s'/>"
+    card += "</interface>"
     async with splitvirt.embed(sys.argv[1], lifetime="keep") as hv:
         vm = await hv.create(sys.argv[2], PAUSED)
         for number, (kind, source, state) in enumerate((
