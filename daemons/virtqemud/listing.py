@@ -30,7 +30,12 @@ ARCHITECTURES = (
 )  # fmt: skip
 """Names that libvirt knows."""
 
-_OTHER = (c.VIR_DOMAIN_RUNNING, c.VIR_DOMAIN_PAUSED, c.VIR_DOMAIN_SHUTOFF)
+_STATES = {
+    c.VIR_DOMAIN_RUNNING: c.VIR_CONNECT_LIST_DOMAINS_RUNNING,
+    c.VIR_DOMAIN_PAUSED: c.VIR_CONNECT_LIST_DOMAINS_PAUSED,
+    c.VIR_DOMAIN_SHUTOFF: c.VIR_CONNECT_LIST_DOMAINS_SHUTOFF,
+}
+_ANY_STATE = sum(_STATES.values()) | c.VIR_CONNECT_LIST_DOMAINS_OTHER
 
 
 class Listing(Hypervisor):
@@ -46,41 +51,22 @@ class Listing(Hypervisor):
         return [guest for guest in among if await self._wanted(guest, flags)]
 
     async def _wanted(self, guest: QemuDomain, flags: int) -> bool:
-        state = guest.current_state
-        groups: list[tuple[tuple[int, bool], ...]] = [
-            (
-                (c.VIR_CONNECT_LIST_DOMAINS_ACTIVE, guest.active),
-                (c.VIR_CONNECT_LIST_DOMAINS_INACTIVE, not guest.active),
-            ),
-            (
-                (c.VIR_CONNECT_LIST_DOMAINS_PERSISTENT, guest.persistent),
-                (c.VIR_CONNECT_LIST_DOMAINS_TRANSIENT, not guest.persistent),
-            ),
-            (
-                (c.VIR_CONNECT_LIST_DOMAINS_RUNNING, state == c.VIR_DOMAIN_RUNNING),
-                (c.VIR_CONNECT_LIST_DOMAINS_PAUSED, state == c.VIR_DOMAIN_PAUSED),
-                (c.VIR_CONNECT_LIST_DOMAINS_SHUTOFF, state == c.VIR_DOMAIN_SHUTOFF),
-                (c.VIR_CONNECT_LIST_DOMAINS_OTHER, state not in _OTHER),
-            ),
+        halves = [
+            (c.VIR_CONNECT_LIST_DOMAINS_ACTIVE, c.VIR_CONNECT_LIST_DOMAINS_INACTIVE, guest.active),
+            (c.VIR_CONNECT_LIST_DOMAINS_PERSISTENT, c.VIR_CONNECT_LIST_DOMAINS_TRANSIENT, guest.persistent),
+            (c.VIR_CONNECT_LIST_DOMAINS_HAS_SNAPSHOT, c.VIR_CONNECT_LIST_DOMAINS_NO_SNAPSHOT, False),
+            (c.VIR_CONNECT_LIST_DOMAINS_HAS_CHECKPOINT, c.VIR_CONNECT_LIST_DOMAINS_NO_CHECKPOINT, False),
         ]
-        if flags & (c.VIR_CONNECT_LIST_DOMAINS_MANAGEDSAVE | c.VIR_CONNECT_LIST_DOMAINS_NO_MANAGEDSAVE):
-            saved = await guest.has_managed_save()
-            yes, no = c.VIR_CONNECT_LIST_DOMAINS_MANAGEDSAVE, c.VIR_CONNECT_LIST_DOMAINS_NO_MANAGEDSAVE
-            groups.append(((yes, saved), (no, not saved)))
-        if flags & (c.VIR_CONNECT_LIST_DOMAINS_AUTOSTART | c.VIR_CONNECT_LIST_DOMAINS_NO_AUTOSTART):
-            auto = await guest.autostart()
-            yes, no = c.VIR_CONNECT_LIST_DOMAINS_AUTOSTART, c.VIR_CONNECT_LIST_DOMAINS_NO_AUTOSTART
-            groups.append(((yes, auto), (no, not auto)))
-        for has, lacks in (
-            (c.VIR_CONNECT_LIST_DOMAINS_HAS_SNAPSHOT, c.VIR_CONNECT_LIST_DOMAINS_NO_SNAPSHOT),
-            (c.VIR_CONNECT_LIST_DOMAINS_HAS_CHECKPOINT, c.VIR_CONNECT_LIST_DOMAINS_NO_CHECKPOINT),
+        for yes, no, ask in (  # files on the disk: looked at where it matters
+            (c.VIR_CONNECT_LIST_DOMAINS_MANAGEDSAVE, c.VIR_CONNECT_LIST_DOMAINS_NO_MANAGEDSAVE, guest.has_managed_save),
+            (c.VIR_CONNECT_LIST_DOMAINS_AUTOSTART, c.VIR_CONNECT_LIST_DOMAINS_NO_AUTOSTART, guest.autostart),
         ):
-            groups.append(((has, False), (lacks, True)))
-        for group in groups:
-            asked = [fits for bit, fits in group if flags & bit]
-            if asked and not any(asked):
-                return False
-        return True
+            if flags & (yes | no):
+                halves.append((yes, no, await ask()))
+        if any(flags & (yes | no) and not flags & (yes if so else no) for yes, no, so in halves):
+            return False
+        state = _STATES.get(guest.current_state, c.VIR_CONNECT_LIST_DOMAINS_OTHER)
+        return not flags & _ANY_STATE or bool(flags & state)
 
     async def stats(self, domains: list[QemuDomain] = [], stats: int = 0, flags: int = 0) -> list[DomainStats]:  # type: ignore[override]  # noqa: B006
         """Statistics of these guests, or of those that flags ask for, as in `domains`."""
