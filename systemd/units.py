@@ -179,10 +179,15 @@ def _also_at(d: Daemon, folder: str, suffix: str) -> str:
     return f"Symlinks={folder}/libvirt/libvirt{SOCKETS[suffix]}\n" if d.default else ""
 
 
+def _others(d: Daemon, *suffixes: str) -> str:
+    """The sockets that come with the first: `systemctl start DAEMON.socket` is enough."""
+    return f"Wants={' '.join(f'{d.name}{suffix}.socket' for suffix in suffixes)}\n"
+
+
 def socket(d: Daemon, suffix: str) -> str:
     """One of the system sockets: anyone may connect to the first two, and polkit decides."""
     of = {"": "calls", "-ro": "read-only calls", "-admin": "administration"}[suffix]
-    bound = "" if not suffix else f"BindsTo={d.name}.socket\nAfter={d.name}.socket\n"
+    bound = f"BindsTo={d.name}.socket\nAfter={d.name}.socket\n" if suffix else _others(d, "-ro", "-admin")
     mode = "0600" if suffix == "-admin" else "0666"
     return f"""{HEAD}[Unit]
 Description=splitvirt: {d.what}, socket for {of}
@@ -236,7 +241,7 @@ Also={d.name}.socket {d.name}-admin.socket
 
 def user_socket(d: Daemon, suffix: str) -> str:
     """A socket of a user's session: theirs alone, at the paths of libvirt's session daemons."""
-    bound = "" if not suffix else f"BindsTo={d.name}.socket\nAfter={d.name}.socket\n"
+    bound = f"BindsTo={d.name}.socket\nAfter={d.name}.socket\n" if suffix else _others(d, "-admin")
     return f"""{HEAD}[Unit]
 Description=splitvirt: {d.what} of this user, socket
 {NOT_ROOT}Before={d.name}.service

@@ -115,6 +115,23 @@ def test_it_leaves_when_idle_and_comes_back(host: Container) -> None:
     host.ok("virsh", "-c", "qemu:///system", "list")
 
 
+def test_one_daemon_without_the_other(host: Container) -> None:
+    units = "virtqemud.socket virtqemud-ro.socket virtqemud-admin.socket virtqemud.service"
+    host.shell(f"systemctl disable --now {units}; systemctl mask virtqemud.socket virtqemud.service")
+    host.shell("systemctl disable --now virtnetworkd.service virtnetworkd.socket")
+    try:
+        host.shell("systemctl enable --now virtnetworkd.socket")
+        for more in ("", "-r"):
+            host.ok("virsh", *more.split(), "-c", "network:///system", "net-list", "--all")
+        assert "virtnetworkd" in host.ok("virt-admin", "-c", "virtnetworkd:///system", "srv-list")
+        host.ok(str(TOP / "packaging/install.sh"), "--python", "/opt/splitvirt", "--now")
+        assert state(host, "virtqemud.socket") == "inactive"
+        told = host.run("splitvirt", "doctor")
+        assert (told.returncode, "virtqemud: is masked" in told.stdout) == (0, True)
+    finally:
+        host.shell(f"systemctl unmask virtqemud.socket virtqemud.service; systemctl enable --now {units}")
+
+
 def test_a_wrong_configuration_is_told_and_is_not_tried_over_and_over(host: Container) -> None:
     stop(host, "virtnetworkd")
     host.write("/etc/libvirt/virtnetworkd.conf", "log_level = 9\n")

@@ -22,6 +22,10 @@ POLKIT = "org.freedesktop.PolicyKit1", "/org/freedesktop/PolicyKit1/Authority", 
 def sockets(layout: Layout) -> Iterator[Finding]:
     """Which sockets there are, and who serves them."""
     for daemon in DAEMONS:
+        if unwanted(layout, daemon):
+            unmask = f"{_systemctl(layout)} unmask {daemon}.socket {daemon}.service"
+            yield Finding(NOTE, daemon, "is masked: somebody wants this host to be without it", unmask)
+            continue
         pid = holder(layout.run / f"{daemon}.pid")
         who = f"process {pid}" if pid else "systemd, which starts the daemon at the first call"
         for kind, role in ROLES:
@@ -46,6 +50,13 @@ def _managed(layout: Layout) -> bool:
 
 def _systemctl(layout: Layout) -> str:
     return "systemctl --user" if layout.mode == "session" else "systemctl"
+
+
+def unwanted(layout: Layout, daemon: str) -> bool:
+    """Whether somebody has said that this host is to be without a daemon."""
+    return _managed(layout) and all(
+        _state(layout, f"{daemon}.{kind}").startswith("masked") for kind in ("socket", "service")
+    )
 
 
 def _start(layout: Layout, daemon: str, unit: str, *, running: bool) -> str:
@@ -122,7 +133,7 @@ def units(layout: Layout) -> Iterator[Finding]:
     """Whether the daemons are there after a reboot, can be started by the bus, and did not fail."""
     if not _managed(layout):
         return
-    for daemon in DAEMONS:
+    for daemon in (one for one in DAEMONS if not unwanted(layout, one)):
         for unit, lost in ((f"{daemon}.socket", "it will not be there after a reboot"),
                            (f"{daemon}.service", "no call on the bus starts it")):  # fmt: skip
             state = _state(layout, unit)
@@ -150,7 +161,7 @@ def bus(layout: Layout) -> Iterator[Finding]:
         return
     rows = {line.split()[0]: line.split()[1] for line in listed.splitlines() if line.strip()}
     reload = f"busctl {which} call org.freedesktop.DBus / org.freedesktop.DBus ReloadConfig"
-    for daemon in DAEMONS:
+    for daemon in (one for one in DAEMONS if not unwanted(layout, one)):
         yield _name(layout, daemon, rows.get(f"org.splitvirt.{daemon}"), reload)
 
 

@@ -128,9 +128,9 @@ def _unserved(network: str, error: VirtError) -> VirtError:
     """The error of a card whose network nobody serves; what a network says itself stays as it is."""
     if error.domain not in (VIR_FROM_NONE, VIR_FROM_DBUS):
         return error
-    need = "it takes a message bus and virtnetworkd (systemctl start dbus.socket virtnetworkd.socket)"
+    need = "it takes a message bus and virtnetworkd (systemctl enable --now virtnetworkd.socket)"
     return SystemError_(
-        f"cannot use network '{network}': {error}; {need}, or networks= of embed()", domain=VIR_FROM_QEMU
+        f"cannot use network '{network}': {str(error).rstrip('.')}; {need}, or networks= of embed()", domain=VIR_FROM_QEMU
     )
 
 
