@@ -189,9 +189,9 @@ class HostCalls(Hypervisor):
         caps = await self.usual_capabilities()
         if arch not in (caps.arch, "i686"):
             raise InvalidArg(f"cannot find architecture {arch}", domain=QEMU)
-        from .emulator.domcaps import named_models
+        from .emulator.capabilities import named
 
-        return named_models(caps)
+        return named(caps.cpus["tcg"])
 
     async def sysinfo(self, flags: int = 0) -> str:
         """What the firmware says of the host. ConfigUnsupported where it says nothing that we may read."""

@@ -1,5 +1,6 @@
 """What one QEMU binary can do, as it says itself: machines, CPU models, devices, objects, options and schema."""
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -96,6 +97,14 @@ class Capabilities:
     def sandbox(self) -> bool:
         """Whether seccomp filters are built in (`-sandbox on`)."""
         return self.option_has("sandbox", "enable")
+
+
+def named(models: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The names of CPU models that guests ask for: not those of the machine itself, nor versions of a model."""
+    return [name for model in models if not _UNNAMED.fullmatch(name := str(model["name"]))]
+
+
+_UNNAMED = re.compile("base|host|max|.*-v[0-9]+")
 
 
 def schema_paths(schema: Iterable[Mapping[str, Any]], depth: int = 2) -> set[str]:

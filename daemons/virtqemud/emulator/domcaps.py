@@ -8,7 +8,7 @@ from typing import Any
 from splitvirt.host import topology
 from splitvirt.xml.tree import Tree
 
-from .capabilities import Capabilities
+from .capabilities import Capabilities, named
 from .cpumodels import ITS_NAMES, host_model, in_order
 
 FIRMWARE_FOLDERS = (Path("/etc/qemu/firmware"), Path("/usr/share/qemu/firmware"))
@@ -87,26 +87,13 @@ def _cpu(caps: Capabilities, kind: str) -> Tree:
     maximum = _yes("mode", True, _enum("maximumMigratable", onoff))
     model = _yes("mode", True, *_host_model(caps, accelerator))
     custom = _yes("mode", True)
-    for cpu in sorted(caps.cpus.get(accelerator) or caps.cpus["tcg"], key=lambda cpu: str(cpu["name"]), reverse=True):
-        name = str(cpu["name"])
-        if name in ("max", "host", "base") or _is_versioned(name):
-            continue
-        usable = not cpu.get("unavailable-features")
+    models = {str(cpu["name"]): cpu for cpu in caps.cpus.get(accelerator) or caps.cpus["tcg"]}
+    for name in sorted(named(models.values()), reverse=True):
+        usable = not models[name].get("unavailable-features")
         custom.add([Tree("model", text=name, usable=usable, vendor=cpu_vendor(name))])
     for mode, name in ((host, "host-passthrough"), (maximum, "maximum"), (model, "host-model"), (custom, "custom")):
         mode.attributes = {"name": name, **mode.attributes}
     return Tree("cpu", host, maximum, model, custom)
-
-
-def named_models(caps: Capabilities) -> list[str]:
-    """The CPU models that guests may ask for by name."""
-    names = [str(cpu["name"]) for cpu in caps.cpus["tcg"]]
-    return [name for name in names if name not in ("max", "host", "base") and not _is_versioned(name)]
-
-
-def _is_versioned(name: str) -> bool:
-    head, dash, tail = name.rpartition("-v")
-    return bool(head and dash and tail.isdigit())
 
 
 def cpu_vendor(model: str) -> str:

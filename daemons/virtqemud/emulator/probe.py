@@ -7,7 +7,6 @@ import hashlib
 import json
 import logging
 import os
-import re
 import socket
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -22,7 +21,7 @@ from splitvirt.host.paths import make_private, user_cache
 from splitvirt.host.process import Launcher, User
 from splitvirt.store.files import write_volatile
 
-from .capabilities import Capabilities, schema_paths
+from .capabilities import Capabilities, named, schema_paths
 
 if TYPE_CHECKING:
     from virtqemud.running.monitor import Monitor
@@ -241,7 +240,7 @@ async def _models(monitor: Monitor, cpus: list[dict[str, Any]]) -> dict[str, dic
 
     from .cpumodels import ORDER
 
-    names = [name for cpu in cpus if not UNNAMED.fullmatch(name := str(cpu["name"]))]
+    names = named(cpus)
     asked = (("query-cpu-model-expansion", {"type": "full", "model": {"name": name}}) for name in names)
     answers = zip(names, await monitor.batch(*asked), strict=True)
     props = {name: answer["model"]["props"] for name, answer in answers if not isinstance(answer, CommandError)}
@@ -249,7 +248,3 @@ async def _models(monitor: Monitor, cpus: list[dict[str, Any]]) -> dict[str, dic
         name: {"vendor": has.get("vendor", ""), "on": [f for f in ORDER if has.get(f) is True]}
         for name, has in props.items()
     }
-
-
-UNNAMED = re.compile("base|host|max|.*-v[0-9]+")
-"""CPU models of QEMU's that are no named ones: those of the machine itself, and versions of a model."""
