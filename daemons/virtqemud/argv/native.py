@@ -14,5 +14,9 @@ def command_line(domain: Domain, caps: Capabilities, lib: str, settings: Setting
     nvram = f"{lib}/nvram"
     prepare(domain, caps, nvram=nvram, spice_tls=settings.spice_tls)
     plain_interfaces(domain)
+    boot, disks = domain.os and domain.os.boot, domain.devices.disks  # what only a document that is read decides
     prepare(domain, caps, for_start=True, nvram=nvram, spice_tls=settings.spice_tls)
+    if domain.os is not None:
+        domain.os.boot = boot or []
+    domain.devices.disks = disks
     return build(domain, Context(domain, caps, lib, settings=settings, native=True)).text()

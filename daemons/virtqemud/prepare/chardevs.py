@@ -58,10 +58,8 @@ def number(ports: Sequence[Serial | Parallel]) -> None:
 
 def target(serial: Serial, domain: Domain) -> None:
     """The kind of serial port that the machine has."""
-    if serial.target_type is None:
-        address = serial.address.type if serial.address else ""
-        kinds = {"usb": "usb-serial", "pci": "pci-serial"}
-        serial.target_type = kinds.get(address, "isa-serial" if is_x86(domain) else None)  # type: ignore[assignment]
+    if serial.target_type is None and is_x86(domain):
+        serial.target_type = "isa-serial"
     if serial.target_model is None:
         serial.target_model = MODELS.get(serial.target_type or "")  # type: ignore[assignment]
 

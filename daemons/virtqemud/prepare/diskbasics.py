@@ -19,12 +19,13 @@ WITH_PASSWORDS = ("rbd", "iscsi", "http", "https", "ftp", "ftps", "ssh")
 
 
 def check(domain: Domain, caps: Capabilities) -> None:
-    """Checks that come before addresses are given out: source, target, bus, kind of address."""
+    """Checks that come before addresses are given out: source, target, secrets, labels."""
     for disk in domain.devices.disks:
         check_target(disk)
         if index_of(disk.target) is None and disk.address is None:
             raise XMLError(f"Unknown disk name '{disk.target}' and no address specified")
-        check_address(disk)
+        if disk.bus == "usb":
+            check_address(disk)
         check_secrets(disk)
         unique(disk.source.seclabels if disk.source is not None else [])
 

@@ -12,7 +12,7 @@ from splitvirt.xml.devices.source import NetworkSource, NvmeSource
 from splitvirt.xml.domain import Domain
 from virtqemud.emulator.capabilities import Capabilities
 
-from .diskbasics import check_engine, source_name
+from .diskbasics import check_address, check_engine, source_name
 from .drives import index_of
 from .filesystems import shares_memory
 from .machine import is_i440fx
@@ -30,6 +30,7 @@ def check(domain: Domain, caps: Capabilities) -> None:
     threads = thread_ids(domain)
     for disk in domain.devices.disks:
         driver = disk.driver or DiskDriver()
+        check_address(disk)
         check_source(disk)
         check_name(disk)
         check_kind(disk)

@@ -108,8 +108,9 @@ def fill(video: Video) -> None:
             setattr(video, name, None)
         return
     video.heads = 1 if video.heads is None else video.heads
-    if video.vram:
-        video.vram = 1 << (video.vram - 1).bit_length()
+    for name in ("vram", "ram") if model == "qxl" else ("vram",):
+        if value := getattr(video, name):
+            setattr(video, name, 1 << (value - 1).bit_length())
     if model == "qxl":
         video.ram = video.ram or 64 * MIB
         video.vram = video.vram or 64 * MIB

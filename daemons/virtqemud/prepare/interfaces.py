@@ -7,11 +7,17 @@ from splitvirt.xml.domain import Domain
 from virtqemud.emulator.capabilities import Capabilities
 
 from . import virtualports
+from .pci.plugs import OLD_CARDS
 from .virtio import no_virtio_options
 
 MODELS = (("rtl8139", "rtl8139"), ("e1000", "e1000"), ("virtio-net-pci", "virtio"))
 """QEMU's devices and our names for them; the first that the emulator has is the default."""
 
+
+CANONICAL = {name.lower(): name for name in (*OLD_CARDS, "virtio", "e1000e", "usb-net", "spapr-vlan")} | {
+    f"virtio-{kind}": f"virtio-{kind}" for kind in ("transitional", "non-transitional")
+}
+"""Models that libvirt knows, in whatever case they are written."""
 
 GENERATED = ("vnet", "macvtap", "macvlan")
 """Names of taps that the driver gives, which are none of a configuration."""
@@ -27,6 +33,7 @@ def defaults(domain: Domain, caps: Capabilities) -> None:
     default = next((name for device, name in MODELS if caps.has_device(device)), None)
     for card in domain.devices.interfaces:
         card.mac = card.mac.lower() if card.mac else new_mac()
+        card.model = card.model and CANONICAL.get(card.model.lower(), card.model)
         if card.model is None and card.type != "hostdev":
             card.model = "virtio" if card.type == "vdpa" else default
         reduce(card)

@@ -38,6 +38,10 @@ def cells(numa: Numa) -> None:
                 raise ConfigUnsupported(f"NUMA cells {cell.id} and {other.id} have overlapping vCPU ids")
         for cache in cell.caches:
             check_cache(cache, cell.id)
+        levels = [cache.level for cache in cell.caches]
+        for level in levels:
+            if levels.count(level) > 1:
+                raise XMLError(f"Cache level '{level}' already defined")
         cell.caches.sort(key=lambda c: c.level or 0)
     numa.cells.sort(key=lambda c: c.id or 0)
 

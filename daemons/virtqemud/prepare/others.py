@@ -14,7 +14,7 @@ def defaults(domain: Domain, caps: Capabilities) -> None:
     if devices.memballoon is None:
         devices.memballoon = Memballoon(model="virtio")
     if devices.memballoon.model == "none":
-        devices.memballoon = Memballoon(model="none")
+        devices.memballoon.alias = devices.memballoon.address = devices.memballoon.acpi_index = None
     for rng in devices.rngs:
         if isinstance(rng.backend, RandomBackend) and rng.backend.file is None:
             rng.backend.file = "/dev/random"

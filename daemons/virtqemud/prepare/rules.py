@@ -3,7 +3,8 @@
 from collections import Counter
 from ipaddress import ip_address
 
-from splitvirt.api.errors import ConfigUnsupported, InternalError, XMLError
+from splitvirt.api import constants as c
+from splitvirt.api.errors import ConfigUnsupported, InternalError, VirtError, XMLError
 from splitvirt.xml.address import CcidAddress, PciAddress, Unassigned
 from splitvirt.xml.devices.hostdev import MdevHostdev
 from splitvirt.xml.devices.input import Input
@@ -16,6 +17,9 @@ from virtqemud.emulator.capabilities import Capabilities
 
 from . import charchecks
 from .virtio import no_virtio_options
+
+MOST_VIDEO_MEMORY = (1 << 32) // 1024 - 1
+"""KiB of which QEMU is told the bytes in 32 bits."""
 
 
 def check(domain: Domain, caps: Capabilities) -> None:
@@ -124,6 +128,13 @@ def interface(dev: Interface) -> None:
             f"interface {dev.mac} - <port isolated='yes'/> is not supported for network interfaces "
             f"with type='{dev.type}'"
         )
+    if dev.port and dev.port.isolated and dev.virtualport is not None and dev.virtualport.type == "openvswitch":
+        raise ConfigUnsupported(
+            f"interface {dev.mac} - <port isolated='yes'/> is not supported for network interfaces "
+            "with virtualport type='openvswitch'"
+        )
+    if dev.teaming_type == "persistent" and dev.teaming_persistent is not None:
+        raise ConfigUnsupported("teaming persistent attribute not allowed if teaming type is 'persistent'")
     if dev.teaming_type == "transient" and dev.teaming_persistent is None:
         raise ConfigUnsupported("teaming persistent attribute must be set if teaming type is 'transient'")
     if dev.teaming_type == "transient" and dev.type not in ("network", "hostdev"):
@@ -150,6 +161,11 @@ def guest_side(dev: Interface) -> None:
     for version in (4, 6):
         if families.count(version) > 1:
             raise ConfigUnsupported(f"Only one IPv{version} address per interface is allowed")
+    for ip in dev.ips:
+        if ip_address(ip.address).version == 4 and ip.prefix and not 4 <= ip.prefix <= 27:
+            raise XMLError("invalid prefix, must be in range of 4-27")
+        if ip_address(ip.address).version == 6 and ip.prefix not in (None, 0, 64):
+            raise ConfigUnsupported(f"unsupported IPv6 address prefix='{ip.prefix}' - must be 64")
     if any(ip.peer for ip in dev.ips):
         raise ConfigUnsupported("Invalid attempt to set peer IP for guest")
 
@@ -209,6 +225,13 @@ def video(dev: Video, domain: Domain) -> None:
         no_virtio_options(dev.driver)
     if kind != "qxl" and dev.ram:
         raise ConfigUnsupported("ram attribute only supported for video type qxl")
+    for name in ("vram64", "vgamem") if kind != "qxl" else ():
+        if getattr(dev, name):
+            raise ConfigUnsupported(f"{name} attribute only supported for video type qxl")
+    for name in ("vram", "ram") if kind == "qxl" else ():
+        if getattr(dev, name) > MOST_VIDEO_MEMORY:
+            text = f"numerical overflow: value for '{name}' must be less than '{MOST_VIDEO_MEMORY}'"
+            raise VirtError(c.VIR_ERR_OVERFLOW, c.VIR_FROM_QEMU, text)
     if kind in ("xen", "vbox", "gop", "parallels"):
         raise ConfigUnsupported(f"domain configuration does not support video model '{kind}'")
     if kind == "none" and len(domain.devices.videos) > 1:

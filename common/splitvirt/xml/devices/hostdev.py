@@ -116,6 +116,8 @@ class ScsiHostdev(Hostdev, tag="hostdev", when=("type", "scsi")):
                 raise XMLError("missing iSCSI hostdev source path name")
             if not self.hosts:
                 raise XMLError("missing the host address for the iSCSI hostdev")
+            if len(self.hosts) > 1:
+                raise XMLError("only one source host address may be specified for the iSCSI hostdev")
         elif self.unit is None:
             raise XMLError("'address' must be specified for scsi hostdev source")
         elif not self.adapter:

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from splitvirt.api.errors import ConfigUnsupported, InternalError
+from splitvirt.api.errors import ConfigUnsupported, InternalError, XMLError
 from splitvirt.xml.devices.device import Device, VirtioOptions
 from splitvirt.xml.devices.virtio import VirtioModel
 from splitvirt.xml.element import Node, OnOff, attr, child
@@ -29,5 +29,8 @@ class Input(Device, tag="input"):
     repeat: OnOff | None = attr("source/@repeat", when="evdev")
 
     def check(self, node: Node) -> None:
+        needed = node.find("source") is not None and self.type in ("evdev", "passthrough")
+        if needed and self.source_dev is None and self.source_evdev is None:
+            raise XMLError("Missing evdev path for input device")
         if self.driver == VirtioOptions():
             self.driver = None

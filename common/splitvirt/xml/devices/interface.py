@@ -27,7 +27,7 @@ from splitvirt.xml.netparts import Bandwidth, IPAddress, PortOptions, Route, Vir
 
 SOCKET = ("type", ("server", "client", "mcast", "udp"))
 DEVICE = ("type", ("direct", "vdpa", "user"))
-NEEDS_SOURCE = frozenset({"network", "bridge", "vhostuser", "direct", "internal", "vdpa"}) | set(SOCKET[1])
+NEEDS_SOURCE = frozenset({"network", "bridge", "vhostuser", "direct", "internal", "vdpa", "vds"}) | set(SOCKET[1])
 
 
 def read_mac(raw: str) -> str:
@@ -174,8 +174,8 @@ class Interface(Device, tag="interface"):
     target_dev: str | None = attr("target/@dev")
     target_managed: YesNo | None = attr("target/@managed")
     guest_dev: str | None = attr("guest/@dev")
-    guest_actual: str | None = attr("guest/@actual", mode=LIVE)
-    model: str | None = attr("model/@type")
+    guest_actual: str | None = attr("guest/@actual")
+    model: str | None = attr("model/@type", blank=True)
     driver: InterfaceDriver | None = child(when="!hostdev")
     backend_type: Literal["default", "passt"] | None = attr("backend/@type", omit="default")
     tap: str | None = attr("backend/@tap")
@@ -214,6 +214,10 @@ class Interface(Device, tag="interface"):
                 raise XMLError(f"Missing required attribute '{attribute}' in element 'source'")
         if self.type == "udp":
             self.check_local()
+        if self.socket_mode == "server" and self.reconnect is not None and self.reconnect.enabled is not None:
+            raise ConfigUnsupported("'reconnect' attribute unsupported 'server' mode for <interface type='vhostuser'>")
+        if (bandwidth := node.find("bandwidth")) is not None and "classID" in bandwidth.attrs:
+            raise XMLDetail("classID attribute not supported on <bandwidth> in this usage context")
         if self.type == "hostdev" and self.host_address is None:
             raise XMLError("missing source address type")
         if self.model is not None and re.search("[^A-Za-z0-9_-]", self.model):

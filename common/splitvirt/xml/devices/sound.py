@@ -4,7 +4,7 @@ from typing import Literal
 
 from splitvirt.api.errors import ConfigUnsupported
 from splitvirt.xml.devices.device import Device
-from splitvirt.xml.element import Element, Node, Positive, attr, children
+from splitvirt.xml.element import Element, Positive, attr, children
 
 
 class Codec(Element, tag="codec"):
@@ -20,10 +20,5 @@ class Sound(Device, tag="sound"):
     """A sound card; `audio_id` names the `<audio>` backend that it plays through."""
 
     model: Literal["es1370", "sb16", "ac97", "ich6", "ich9", "usb", "pcspk", "ich7"] = attr()
-    codecs: list[Codec] = children()
+    codecs: list[Codec] = children(when=("model", ("ich6", "ich9")))
     audio_id: Positive | None = attr("audio/@id", needed=True)
-
-    def check(self, node: Node) -> None:
-        """Only HD audio has codecs."""
-        if self.model not in ("ich6", "ich9"):
-            self.codecs = []

@@ -43,8 +43,8 @@ def pci(dev: PciHostdev, ctx: Context, bootindex: int | None) -> Parts:
     parts = Parts()
     if isinstance(dev.address, Unassigned):
         return parts
-    if dev.driver == "xen":
-        raise InternalError("invalid PCI passthrough type 'xen'")
+    if dev.driver in ("kvm", "xen"):
+        raise InternalError(f"invalid PCI passthrough type '{dev.driver}'")
     if ctx.native and dev.driver is None:  # as libvirt, which chooses the driver only at a start
         raise InternalError("invalid PCI passthrough type 'default'")
     value: dict[str, Any] = {"driver": "vfio-pci", "host": str(dev.host), "id": dev.alias, "bootindex": bootindex}

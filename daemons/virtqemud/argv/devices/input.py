@@ -1,5 +1,6 @@
 """Input devices as QEMU arguments."""
 
+from splitvirt.api.errors import InternalError
 from splitvirt.xml.devices.input import Input
 from virtqemud.argv.context import Context
 from virtqemud.argv.parts import Parts
@@ -14,6 +15,8 @@ def input_(dev: Input, ctx: Context) -> Parts:
     """The device; nothing for PS/2, which the board has."""
     parts = Parts()
     if dev.type == "evdev":
+        if dev.source_dev is None:
+            raise InternalError("argument key 'evdev' must not have null value")
         grab = True if dev.grab == "all" else None
         parts.json("-object", {
             "qom-type": "input-linux", "id": dev.alias, "evdev": dev.source_dev, "repeat": dev.repeat,

@@ -91,7 +91,7 @@ def tseg(ctx: Context) -> Parts:
     """Extra memory of system management mode on q35, in MiB."""
     parts, features = Parts(), ctx.domain.features
     size = features.smm.tseg if features and features.smm and features.smm.state else None
-    if size:
+    if size is not None:
         parts.add("-global", f"mch.extended-tseg-mbytes={size >> 20}")
     return parts
 

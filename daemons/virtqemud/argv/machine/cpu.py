@@ -84,9 +84,12 @@ def check_host(found: Cpu, ctx: Context) -> None:
 def check_names(ctx: Context) -> None:
     """Raise VirtError for a model or a feature that nobody knows."""
     found = ctx.domain.cpu
-    if found is None or found.mode not in (None, "custom") or not found.model:
+    if found is None:
         return
-    if ctx.caps.cpu(found.model) is None or NO_MODEL.fullmatch(found.model):
+    custom = found.mode in (None, "custom")
+    if custom and not found.model:
+        return
+    if custom and (ctx.caps.cpu(found.model or "") is None or NO_MODEL.fullmatch(found.model or "")):
         raise InternalError(f"Unknown CPU model {found.model}")
     known = (ctx.caps.cpu_expansion() or {}).keys()
     for feature in found.features:
@@ -233,7 +236,7 @@ def rest(ctx: Context) -> list[str]:
     if found and found.cache:
         passthrough = {"passthrough": "on"}.get(found.cache.mode, "off")
         emulate = {"emulate": "on"}.get(found.cache.mode, "off")
-        values += [f"host-cache-info={passthrough}"] if found.mode == "host-passthrough" else []
+        values += [f"host-cache-info={passthrough}"] if found.mode in ("host-passthrough", "maximum") else []
         values.append(f"l3-cache={emulate}")
     if found and found.maxphysaddr:
         if found.maxphysaddr.mode == "passthrough":

@@ -1,6 +1,7 @@
 """The guest's memory: `-m`, `-overcommit`, memory backends, `-numa`."""
 
 from collections.abc import Iterable
+from os import sysconf
 from typing import Any
 
 from splitvirt.api.errors import ConfigUnsupported, InternalError
@@ -163,9 +164,14 @@ def discards(ctx: Context, node: Cell | None, device: Any) -> bool | None:
     return own
 
 
+PLAIN_PAGE = sysconf("SC_PAGE_SIZE") >> 10
+"""KiB."""
+
+
 def page_of(device: Any) -> int | None:
-    """KiB of the pages that a memory device asks for."""
-    return device.source.pagesize if device is not None and device.source else None
+    """KiB of the huge pages that a memory device asks for; None for the host's plain ones."""
+    size: int | None = device.source.pagesize if device is not None and device.source else None
+    return None if size == PLAIN_PAGE else size
 
 
 def page_size(ctx: Context, node: Cell | None) -> int | None:

@@ -17,6 +17,7 @@ KINDS = (1 << 10) - 1
 HOTPLUG = 1 << 10  # may be plugged into a running guest; a bus: allows it
 AUTO = 1 << 11  # libvirt may choose the place; a bus: may be chosen
 AGGREGATE = 1 << 12  # shares a slot with its like, a function each
+INTEGRATED = 1 << 13  # only on bus 0
 
 PLUGS = {
     "pci-bridge": PCI_BRIDGE,

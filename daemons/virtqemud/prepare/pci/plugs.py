@@ -33,7 +33,7 @@ from splitvirt.xml.devices.vsock import Vsock
 from splitvirt.xml.devices.watchdog import Watchdog
 from splitvirt.xml.domain import Domain
 
-from .connect import AUTO, PCI, PCIE, PLUGS
+from .connect import AUTO, INTEGRATED, PCI, PCIE, PLUGS
 
 OLD = PCI | AUTO
 NEW = PCIE | AUTO
@@ -162,7 +162,7 @@ def _(device: MemoryDevice) -> int:
 
 @kind.register
 def _(device: Iommu) -> int:
-    return PCIE if device.model == "virtio" else 0
+    return PCIE | INTEGRATED if device.model == "virtio" else 0
 
 
 @kind.register

@@ -79,10 +79,11 @@ class Space:
         Returns the place, which is on the next bus when this one had to become the port of a bridge to it.
         """
         _, bus, slot, function = place
+        shown = spell_pci(place)
         if self.growing and bus >= len(self.buses):
             bus = max(bus, self.grow(bus - len(self.buses) + 1, flags))
             place = (place[0], bus, slot, function)
-        self.check(place, flags, given)
+        self.check(place, flags, given, shown)
         target = self.buses[bus]
         assert target is not None
         if target.slots.get(slot, 0) & 1 << function:
@@ -92,10 +93,9 @@ class Space:
         target.slots[slot] = target.slots.get(slot, 0) | 1 << function
         return place
 
-    def check(self, place: PciPlace, flags: int, given: bool) -> None:
-        """Raise XMLError where a place is none for this kind of device."""
+    def check(self, place: PciPlace, flags: int, given: bool, shown: str) -> None:
+        """Raise XMLError where a place is none for this kind of device; `shown` is what it was called."""
         domain, index, slot, _ = place
-        shown = spell_pci(place)
         if domain:
             raise XMLError(f"Invalid PCI address {shown}. Only PCI domain 0 is available")
         if index >= len(self.buses):
@@ -116,6 +116,8 @@ class Space:
             takes |= connect.ENDPOINTS | PCI_BRIDGE if takes & connect.ENDPOINTS else 0
             takes |= connect.HOTPLUG | connect.AUTO
         where = f"The device at PCI address {spell_pci(place)}"
+        if flags & connect.INTEGRATED and place[1]:
+            raise XMLError(f"{where} needs to be an integrated device (bus=0)")
         if not flags & takes & connect.KINDS:
             raise XMLError(
                 f"{where} cannot be plugged into the PCI controller with index='{place[1]}'. "
