@@ -72,13 +72,13 @@ class Clients:
     def _run(self, command: list[str]) -> str:
         return subprocess.run(
             [str(SCRIPT), "exec", self.host.name, *command],
-            stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, timeout=280, check=True,
+            stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, timeout=850, check=True,
         ).stdout  # fmt: skip
 
     def told(self) -> tuple[list[str], int, list[str]]:
         """When all are through: the guests that were defined, how many calls were cut off, what else went wrong."""
         self.host.write("/srv/enough", "")
-        said = [json.loads(one.result(280)) for one in self._running]
+        said = [json.loads(one.result(850)) for one in self._running]
         self._pool.shutdown()
         return (
             sorted(name for one in said for name in one["made"]),

@@ -8,7 +8,7 @@ import pytest
 from support.calls import Clients
 from support.container import Container
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 
 
 def disturb(host: Container, ways: list[Callable[[], object]], times: int) -> None:

@@ -13,7 +13,7 @@ from support.matrix import FRONTS, PLACES, UNREACHED, known, offered, permission
 
 from splitvirt.access.rules import action_of
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 
 DENIED = 88  # VIR_ERR_ACCESS_DENIED
 REFUSED = (DENIED, 29, 39, 94, -1)
@@ -86,7 +86,7 @@ def things(prepared: Container) -> Iterator[Container]:
 def test_every_permission_allowed_and_denied(things: Container, daemon: str, front: str) -> None:
     host = things
     script = f"{TOP}/tests/system/every_call.py"
-    told = json.loads(host.ok("/usr/lib/splitvirt/bin/python", script, daemon, front, "/srv/users.json", timeout=400))
+    told = json.loads(host.ok("/usr/lib/splitvirt/bin/python", script, daemon, front, "/srv/users.json", timeout=800))
     every, wanted = told.pop(""), permissions(daemon, front)
 
     assert [row for row in every if row["code"] in REFUSED] == [], "who has every permission is denied nothing"

@@ -24,6 +24,7 @@ ANSWER = 30.0
 
 pytestmark = [
     pytest.mark.long,
+    pytest.mark.timeout(900),
     pytest.mark.skipif(not os.path.exists(EMULATOR), reason=f"{EMULATOR} is not installed"),
     pytest.mark.skipif(shutil.which("qemu-img") is None, reason="qemu-img is not installed"),
 ]
@@ -108,7 +109,7 @@ async def test_accepts_argv(folder: Path, tmp_path: Path) -> None:
         if not said.startswith("{") or json.loads(said).get("return", {}).get("status") != "prelaunch":
             refused[name] = said.strip() or "nothing"
 
-    async with asyncio.timeout(300), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(800), asyncio.TaskGroup() as tasks:
         for name, document in guests:
             tasks.create_task(start(name, document))
     Path("/dev/shm/splitvirt-argv").unlink(missing_ok=True)

@@ -212,6 +212,7 @@ asyncio.run(main())
 
 
 @pytest.mark.long
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("what", ["define", "redefine", "undefine", "rename", "start"])
 async def test_killed_between_any_two_steps(tmp_path: Path, what: str) -> None:
     """Whatever a change was doing when it was killed: every guest is there, whole, and none runs unknown to us."""

@@ -20,6 +20,7 @@ pytestmark = [
     needs_qemu,
     needs_notes,
     pytest.mark.long,
+    pytest.mark.timeout(900),
     pytest.mark.skipif(not available(), reason="needs Debian's libvirtd, as root, to compare with"),
     pytest.mark.skipif(not shutil.which("qemu-img"), reason="needs qemu-img (Debian: qemu-utils)"),
 ]

@@ -45,6 +45,7 @@ pytestmark = [needs_qemu, pytest.mark.skipif(not shutil.which("virsh"), reason="
 
 
 @pytest.mark.long
+@pytest.mark.timeout(900)
 def test_virsh_says_what_it_says_of_libvirtd(tmp_path_factory: pytest.TempPathFactory) -> None:
     root, folder = tmp_path_factory.mktemp("root"), tmp_path_factory.mktemp("files")
     with running(root) as uri:
