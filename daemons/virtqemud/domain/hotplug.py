@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import re
 from typing import TYPE_CHECKING, Any
 
 from splitvirt.api import constants as c
 from splitvirt.api.domain import Domain
 from splitvirt.api.errors import (
+    ConfigUnsupported,
     InternalError,
     InvalidArg,
     OperationInvalid,
     OperationUnsupported,
-    VirtError,
     XMLError,
 )
+from splitvirt.xml.devices.channel import Channel
+from splitvirt.xml.devices.chardev import Chardev
 from splitvirt.xml.devices.controller import Controller
 from splitvirt.xml.devices.device import Device
 from splitvirt.xml.devices.disk import Disk
@@ -62,6 +63,7 @@ class Hotplug(KeptDevices):
             changed = await self.without_device(config, xml) if config is not None else None
             if live is not None:
                 device, into = self.parse_device(xml)
+                twins.check_live(device, "detach")
                 await self._unplug(self.find_device(live, device, into))
             if changed is not None:
                 self.keep(changed)
@@ -97,9 +99,8 @@ class Hotplug(KeptDevices):
         """Complete the running configuration with the device, then bring about all that is new in it."""
 
         device, into = self.parse_device(xml)
+        twins.check_live(device, "attach")
         here = getattr(live.devices, into)
-        if not isinstance(here, list):
-            raise OperationUnsupported(f"live attach of device '{device.TAG}' is not supported", domain=QEMU)
         self.may_come(live, device)
         wanted = live.copy()
         names = [d.alias for d in devicelist.every(wanted) if isinstance(d, Device)]
@@ -116,35 +117,46 @@ class Hotplug(KeptDevices):
             await self._bring(new, context)
         for added in new:
             _take_in(live, added, wanted)
+        if not isinstance(device, Device):
+            here.append(device)
+        if any(isinstance(added, Chardev) for added in new):
+            self.learn_chardevs(live, await self.running().learn())
         self.record()
         for added in new:
             self.driver.events.emit(Domain.device_added, self, str(added.alias))
 
     async def _bring(self, new: list[Any], context: Context) -> None:
         """Have QEMU take devices in; when one fails, those before it are taken back."""
+        from virtqemud.argv.command import note_end
+        from virtqemud.argv.devices.channel import with_path
+        from virtqemud.argv.parts import Parts
+        from virtqemud.running import late
+
         from . import plug
 
         done: list[plug.Step] = []
         monitor = self.running().monitor
-        for added in new:
-            try:
-                async with self._prepared(added, context):
-                    wanted_steps = list(plug.steps(plug.parts_of(added, context)))
+        try:
+            for added in new:
+                async with late.taken(self.whole, context) as res:
+                    if isinstance(added, Interface):
+                        await late.connect(res, added)
+                    elif isinstance(added, Channel):
+                        added.sources = with_path(added, context, Parts()).sources
+                    parts = plug.parts_of(added, context)
+                    sockets = late.prepare(res, parts, str(added.alias))
+                    wanted_steps = list(plug.steps(parts, sockets))
                     await plug.bring(monitor, wanted_steps)
                     done += wanted_steps
+                    if isinstance(added, Disk):
+                        note_end(added, context)
                     if isinstance(added, Interface) and added.link == "down":
                         await monitor.execute("set_link", {"name": added.alias, "up": False})
-            except VirtError:
-                await plug.take(monitor, done)
-                raise
-
-    def _prepared(self, added: Any, context: Context) -> contextlib.AbstractAsyncContextManager[None]:
-        """What a device has on the host, for the time in which QEMU takes it over; given back when it does not."""
-        if not isinstance(added, Interface):
-            return contextlib.nullcontext()
-        from virtqemud.running import nics
-
-        return nics.connected(self.whole, added, context)
+        except BaseException:
+            await plug.take(monitor, done)
+            for added in new:
+                await self.disconnect(added.alias)
+            raise
 
     async def _context(self, shown: DomainXML) -> Context:
         """What a device is built with, with a number for its first block node that no other has."""
@@ -207,6 +219,7 @@ class Hotplug(KeptDevices):
 
     async def _update(self, live: DomainXML, xml: str, *, force: bool) -> None:
         device, into = self.parse_device(xml)
+        twins.check_live(device, "update")
         if isinstance(device, Disk):
             old = next((disk for disk in devicelist.of(live, Disk) if disk.target == device.target), None)
             if old is None:
@@ -215,11 +228,10 @@ class Hotplug(KeptDevices):
         elif isinstance(device, Interface):
             card = self.find_device(live, device, into)
             assert isinstance(card, Interface)
+            twins.check_card(card, device)
             up = device.link != "down"
             await self.running().monitor.execute("set_link", {"name": card.alias, "up": up})
             card.link = device.link
-        else:
-            raise OperationUnsupported(f"live update of device '{device.TAG}' is not supported", domain=QEMU)
         self.record()
 
     async def _change_medium(self, old: Disk, new: Disk, *, force: bool) -> None:
@@ -230,8 +242,7 @@ class Hotplug(KeptDevices):
             raise OperationUnsupported("cannot modify field 'bus' of the disk", domain=QEMU)
         if old.device not in ("cdrom", "floppy"):
             if disk_path(old) != disk_path(new):
-                words = f"disk device type '{old.device}' cannot be updated"
-                raise OperationUnsupported(words, domain=QEMU)
+                raise ConfigUnsupported("disk source can be changed only in removable drives", domain=QEMU)
             return
         assert self.live
         monitor = self.running().monitor
@@ -280,7 +291,7 @@ class Hotplug(KeptDevices):
         if isinstance(device, Disk):
             for disk in devicelist.of(live, Disk):
                 if disk.target == device.target:
-                    sources = f"'{disk_path(device)}' and '{disk_path(disk)}'"
+                    sources = f"'{disk_path(disk)}' and '{disk_path(device)}'"
                     raise XMLError(f"target '{disk.target}' duplicated for disk sources {sources}", domain=c.VIR_FROM_DOMAIN)  # fmt: skip  # noqa: E501
         if isinstance(device, Controller) and any(
             device.type == each.type and device.index == each.index for each in devicelist.of(live, Controller)

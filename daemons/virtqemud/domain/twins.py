@@ -22,10 +22,13 @@ from splitvirt.xml.devices.disk import Disk
 from splitvirt.xml.devices.filesystem import Filesystem
 from splitvirt.xml.devices.graphics import Graphics
 from splitvirt.xml.devices.hostdev import Hostdev
+from splitvirt.xml.devices.input import Input
 from splitvirt.xml.devices.interface import Interface
 from splitvirt.xml.devices.lease import Lease
 from splitvirt.xml.devices.memory import MemoryDevice
 from splitvirt.xml.devices.parallel import Parallel
+from splitvirt.xml.devices.redirdev import Redirdev
+from splitvirt.xml.devices.rng import Rng
 from splitvirt.xml.devices.serial import Serial
 from splitvirt.xml.devices.shmem import Shmem
 from splitvirt.xml.devices.watchdog import Watchdog
@@ -46,6 +49,13 @@ FOR_GOOD = frozenset(
 )  # fmt: skip
 """Kinds that come and leave with a whole new definition only, as with libvirt."""
 CHANGEABLE = (Disk, Interface, Graphics, MemoryDevice)
+PLUGGABLE = (
+    Disk, Interface, Controller, Hostdev, Input, Lease, MemoryDevice, Redirdev, Rng, Shmem, Watchdog,
+    Channel, Console, Parallel, Serial,
+)  # fmt: skip
+"""What comes and goes while a guest runs."""
+SOURCES = ("type", "network", "bridge", "source_dev", "mode", "source_address", "source_port", "path", "portgroup")
+"""What says where a card is plugged in."""
 NAMES = {"filesystem": "fs", "serial": "chr", "parallel": "chr", "console": "chr", "channel": "chr"}
 
 
@@ -60,6 +70,47 @@ def check_kept(device: Element, what: str) -> None:
         if what == "attach":
             raise OperationUnsupported("attaching serial console is not supported", domain=QEMU)
         raise OperationInvalid("detaching serial console is not supported", domain=QEMU)
+
+
+def check_live(device: Element, what: str) -> None:
+    """VirtError unless a guest that runs can take such a device ("attach"), let go of it ("detach") or change it."""
+    tag = device.TAG
+    error: VirtError | None = None
+    match device:
+        case _ if what == "update" and not isinstance(device, Disk | Interface):
+            words = f"live update of device '{'chr' if NAMES.get(tag) == 'chr' else tag}' is not supported"
+            error = ConfigUnsupported(words, domain=QEMU)
+        case _ if what != "update" and not isinstance(device, PLUGGABLE):
+            error = OperationUnsupported(f"live {what} of device '{tag}' is not supported", domain=QEMU)
+        case Disk(device="floppy") if what == "attach":
+            error = OperationUnsupported("floppy device hotplug isn't supported", domain=QEMU)
+        case Disk(transient=True) if what == "attach":
+            error = ConfigUnsupported("transient disk not supported by this QEMU binary", domain=QEMU)
+        case Controller() if device.type != "scsi":
+            how = "plugged" if what == "attach" else "unplugged"
+            error = OperationUnsupported(f"'{device.type}' controller cannot be hot {how}.", domain=QEMU)
+        case Input(bus=str(bus)) if bus not in ("usb", "virtio"):
+            how = "hot plugged." if what == "attach" else "detached"
+            error = OperationUnsupported(f"input device on bus '{bus}' cannot be {how}", domain=QEMU)
+        case Watchdog(model=str(model)) if model != "i6300esb" and what == "attach":
+            error = OperationUnsupported(f"hotplug of watchdog of model {model} is not supported", domain=QEMU)
+        case Console(target_type="serial") if what == "attach":
+            error = ConfigUnsupported("unsupported console target type serial", domain=QEMU)
+    if error is not None:
+        raise error
+
+
+def check_card(card: Interface, wanted: Interface) -> None:
+    """OperationUnsupported for changes of a card that its guest would have to be restarted for."""
+    if card.mac != wanted.mac:
+        words = f"cannot change network interface mac address from {card.mac} to {wanted.mac or '(null)'}"
+        raise OperationUnsupported(words, domain=QEMU)
+    if (card.model or "rtl8139") != (wanted.model or "rtl8139"):
+        words = f"cannot modify network device model from {card.model} to {wanted.model}"
+        raise OperationUnsupported(words, domain=QEMU)
+    for name in SOURCES:
+        if getattr(card, name) != getattr(wanted, name):
+            raise OperationUnsupported(f"unable to change config on '{wanted.type}' network type", domain=QEMU)
 
 
 def check_new(config: DomainXML, among: list[Any], device: Element) -> None:
@@ -170,8 +221,17 @@ def missing(device: Element, *, kept: bool = False) -> VirtError:
             return InvalidArg("device not present in domain configuration", domain=QEMU)
         case Controller() | Hostdev() if kept:
             words = "device not present in domain configuration"
-        case MemoryDevice() if kept:
-            words = "matching memory device was not found"
+        case MemoryDevice():
+            live_words = f"model '{device.model}' memory device not present in the domain configuration"
+            words = "matching memory device was not found" if kept else live_words
+        case Serial() | Parallel() | Console() | Channel():
+            words = f"chr type '{device.TAG}' device not present in domain configuration"
+        case Watchdog() if not kept:
+            words = "watchdog device not present in domain configuration"
+        case Shmem() if not kept:
+            words = f"model '{device.model}' shmem device not present in domain configuration"
+        case Controller():
+            words = f"controller {device.type}:{-1 if device.index is None else device.index} not found"
         case Device() if device.TAG == "redirdev":
             words = "no matching redirdev was not found"
         case Device() if device.TAG == "rng":

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import os
 import shutil
 import socket
-from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -20,7 +18,6 @@ from virtqemud.argv.parts import Helper
 
 if TYPE_CHECKING:
     from splitvirt.xml.domain import Domain as DomainXML
-    from virtqemud.argv.context import Context
     from virtqemud.domain.domain import QemuDomain
     from virtqemud.driver import QemuDriver
 
@@ -32,10 +29,11 @@ BRIDGE_HELPERS = ("/usr/lib/qemu/qemu-bridge-helper", "/usr/libexec/qemu-bridge-
 async def connect(res: Resources) -> None:
     """Open what every card of the guest is plugged into."""
     for card in devicelist.of(res.live, Interface):
-        await _connect(res, card)
+        await connect_card(res, card)
 
 
-async def _connect(res: Resources, card: Interface) -> None:
+async def connect_card(res: Resources, card: Interface) -> None:
+    """Open what one card is plugged into."""
     alias, taps = card.alias or "", res.context.taps
     match card.type:
         case "network":
@@ -48,34 +46,6 @@ async def _connect(res: Resources, card: Interface) -> None:
             taps[alias] = _macvtap(res, card)
         case "user" if _wants_passt(res, card):
             res.context.passt_sockets[alias] = await _passt(res, card)
-
-
-@contextlib.asynccontextmanager
-async def connected(guest: QemuDomain, card: Interface, context: Context) -> AsyncIterator[None]:
-    """A card's end on the host, for a guest that runs and takes the card in this context; given back if it does not."""
-    from .resources import Resources
-
-    res = Resources(guest, context.domain, context, 0)
-    before = len(res.helpers)
-    try:
-        await _connect(res, card)
-        if res.folders:  # QEMU has inherited none
-            raise ConfigUnsupported("the path of passt's socket is too long: use a shorter root", domain=VIR_FROM_QEMU)
-        for helper in res.helpers_before:
-            await res.start(helper)
-        yield
-        while guest.hand_over:
-            await guest.hand_over.pop()(guest.running().process.pid)
-    except BaseException:
-        guest.hand_over.clear()
-        await guest.disconnect(card.alias or "")
-        for started in res.helpers[before:]:
-            await started.stop(1.0)
-            started.close()
-        del res.helpers[before:]
-        raise
-    finally:
-        res.close()
 
 
 def remember(guest: QemuDomain, live: DomainXML) -> None:
