@@ -109,6 +109,7 @@ async def _take_over(guest: QemuDomain, process: Held, status: Status) -> bool:
     (It is ended by whoever wants that, never for being slow.)
     """
     guest.process = process
+    guest.find_group()
     guest.guest = running = Guest(guest.places, process, Monitor(guest.on_monitor_event))
     assert guest.live
     remember(guest, guest.live)

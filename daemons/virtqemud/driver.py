@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
     from .argv.context import Settings
     from .domain.domain import QemuDomain
+    from .running.scope import Scopes
     from .security.model import Security
 
 log = logging.getLogger(__name__)
@@ -108,6 +109,15 @@ class QemuDriver(Starting, HostCalls, Listing):
 
         return Security.configured(self.layout, self._config)
 
+    @functools.cached_property
+    def scopes(self) -> Scopes | None:
+        """What gives guests cgroups of their own: the host's own daemon does; others' guests stay in the caller's."""
+        if self.layout.mode != "system" or self.layout.root is not None:
+            return None
+        from .running.scope import Scopes
+
+        return Scopes()
+
     # ---- opening and closing
 
     async def open(self) -> None:
@@ -160,6 +170,8 @@ class QemuDriver(Starting, HostCalls, Listing):
         if self._own_ports:
             await self._ports.close()
             self._ports, self._own_ports = None, False
+        if (scopes := vars(self).get("scopes")) is not None:
+            scopes.close()
         self.launcher.close()
         self._lock.release()
 

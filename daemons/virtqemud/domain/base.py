@@ -10,7 +10,7 @@ from splitvirt.api import constants as c
 from splitvirt.api.domain import Domain
 from splitvirt.api.errors import OperationInvalid
 from splitvirt.api.params import TypedParam
-from splitvirt.host import topology
+from splitvirt.host import topology, usage
 from splitvirt.xml.domain import Domain as DomainXML
 
 from .job import JobLock
@@ -20,12 +20,14 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Awaitable, Callable, Collection
 
+    from splitvirt.host.cgroup import Group
     from splitvirt.host.pidfd import Held
     from virtqemud.driver import QemuDriver
     from virtqemud.places import GuestPlaces
     from virtqemud.running.agent import Agent
     from virtqemud.running.guest import Guest
     from virtqemud.running.pump import Pump
+    from virtqemud.running.tuning import Threads
     from virtqemud.security.dac import Given
 
     from .domain import QemuDomain
@@ -62,6 +64,8 @@ class DomainBase(Domain):
         self.process: Held | None = None
         self.helpers: list[Held] = []
         """Processes that serve the guest, from before its QEMU is there."""
+        self.group: Group | None = None
+        """Its own cgroup, while it runs in one."""
         self.starting = False
         self.ending = ""
         """How the guest is being ended, "" when nobody ends it: "destroyed", "crashed"..."""
@@ -193,6 +197,22 @@ class DomainBase(Domain):
     async def place_threads(self, live: DomainXML) -> None:
         """Have every thread of a QEMU that was just started run where and how its configuration says."""
         raise NotImplementedError
+
+    async def divide_time(self, live: DomainXML) -> None:
+        """Give its threads the bandwidth that its configuration says, where it has a cgroup of its own."""
+        raise NotImplementedError
+
+    async def qemu_threads(self) -> Threads:
+        """The threads of its QEMU."""
+        raise NotImplementedError
+
+    def processor_times(self) -> tuple[int, int, int] | None:
+        """Processor time in ns that it took, in all, in user mode and in the kernel; None when it is off."""
+        if self.process is None or not self.active:
+            return None
+        told = self.group.nanoseconds() if self.group is not None else None
+        times = None if told is not None else usage.cpu_nanoseconds(self.process.pid)
+        return told or (times and (sum(times), *times))
 
     def agent(self) -> Agent:
         """The agent in the guest."""

@@ -70,7 +70,7 @@ class Ending(DomainBase):
             await guest.release()
         if self.agent_link is not None:
             await self.agent_link.close()
-        self.agent_link, self.agent_up, self.process = None, False, None
+        self.agent_link, self.agent_up, self.process, self.group = None, False, None, None
         self.close_consoles()
         if self.given:
             self.driver.security.give_back(self)

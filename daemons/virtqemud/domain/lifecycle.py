@@ -17,9 +17,11 @@ from virtqemud.running.boot import before_boot
 from virtqemud.running.guest import TERM_GRACE, Guest
 
 from .ending import Ending
+from .scoped import Scoped
 
 if TYPE_CHECKING:
     from splitvirt.xml.domain import Domain as DomainXML
+    from virtqemud.running.tuning import Property
 
 log = logging.getLogger(__name__)
 QEMU = c.VIR_FROM_QEMU
@@ -27,7 +29,7 @@ AGENT_ENDS = 60.0
 """Seconds that a guest's agent has to shut it down."""
 
 
-class Lifecycle(Ending):
+class Lifecycle(Ending, Scoped):
     """What makes a guest run and stop."""
 
     async def create(self, flags: int = 0) -> None:
@@ -46,6 +48,7 @@ class Lifecycle(Ending):
         if self.places.status.exists():
             words = f"domain '{self.name}' may be running: its record {self.places.status} is not to be understood"
             raise OperationInvalid(words, domain=QEMU)
+        limits = self.asked_of_host(live)
         self.driver.security.assign(live)
         self.driver.number(self.whole)
         live.id = self.id
@@ -56,7 +59,7 @@ class Lifecycle(Ending):
         self.current_state, self.current_reason = c.VIR_DOMAIN_PAUSED, c.VIR_DOMAIN_PAUSED_STARTING_UP
         try:
             with telling("cannot use", domain=QEMU):
-                await self._launch(live, flags)
+                await self._launch(live, flags, limits)
                 await self._boot(live, flags)
         except BaseException:
             await self._abandon()
@@ -70,7 +73,7 @@ class Lifecycle(Ending):
         if flags & c.VIR_DOMAIN_START_PAUSED:
             self.tell(c.VIR_DOMAIN_EVENT_SUSPENDED, c.VIR_DOMAIN_EVENT_SUSPENDED_PAUSED)
 
-    async def _launch(self, live: DomainXML, flags: int) -> None:
+    async def _launch(self, live: DomainXML, flags: int, limits: list[Property]) -> None:
         self.places.make()
         security = self.driver.security
         if security.user(live) is not None:
@@ -87,6 +90,7 @@ class Lifecycle(Ending):
                 fds=order.fds,
                 on_event=self.on_monitor_event,
                 user=security.user(live),
+                wait=self.waits_for_group(live),
             )
             guest.helpers = order.helpers
             self.process = guest.process
@@ -96,7 +100,8 @@ class Lifecycle(Ending):
 
                 limit(guest.process.pid, asked)
         try:
-            await guest.greet()
+            async with self.enclosed(live, guest, limits):
+                await guest.greet()
         except InternalError as error:
             raise self._explained(error, live) from None
         guest.process.on_end(self.noticed)

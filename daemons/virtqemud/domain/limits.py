@@ -1,15 +1,16 @@
 """Limits and shares of a guest: memory, processor time, the host's disks and nodes, performance counters.
 
-They are kept with the configuration. A guest runs in the cgroup of whoever started it, so what needs a cgroup of its
-own cannot be changed while it runs; what holds for it then are the kernel's own defaults.
+They are kept with the configuration. What runs is told of, and changed, in its cgroup. A guest that has none of its own
+(`domain.scoped`) runs with the kernel's defaults, and what needs a cgroup cannot be changed while it does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any, get_args
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TYPE_CHECKING, Any, get_args
 
 from splitvirt.api import constants as c
+from splitvirt.api.domain import Domain
 from splitvirt.api.domain_tune import SchedulerType
 from splitvirt.api.errors import ArgumentUnsupported, InvalidArg, OperationInvalid
 from splitvirt.api.params import TypedParam, values
@@ -19,21 +20,28 @@ from splitvirt.xml.forms import read_set, write_set
 from splitvirt.xml.memory import NumaMode
 from splitvirt.xml.units import decimal
 from virtqemud.flags import only
+from virtqemud.running import tuning
 
 from .base import CONFIG, LIVE, DomainBase
+
+if TYPE_CHECKING:
+    from splitvirt.host.cgroup import Group
+    from virtqemud.running.tuning import Property
 
 QEMU = c.VIR_FROM_QEMU
 READ = LIVE | CONFIG | c.VIR_TYPED_PARAM_STRING_OKAY
 UNLIMITED = (1 << 53) - 1
 """libvirt's VIR_DOMAIN_MEMORY_PARAM_UNLIMITED, in KiB."""
 
-MEMORY = ("hard_limit", "soft_limit", "swap_hard_limit")
+MEMORY = {"hard_limit": "memory.max", "soft_limit": "memory.high", "swap_hard_limit": "memory.swap.max"}
+"""Limits, and the files of a cgroup that tell them."""
 PERIODS = {"vcpu": "", "emulator": "emulator_", "global": "global_", "iothread": "iothread_"}
 """Prefixes of parameters, and those of their fields in `<cputune>`."""
 PERIOD, QUOTA = (1000, 1_000_000), (1000, 17592186044415)
 """Bounds in microseconds; 0 and below are no limit."""
 SHARES, WEIGHT = 1024, 100
 """The kernel's defaults."""
+SHARES_RANGE = (2, 262144)
 DISKS = {
     "device_weight": "weight",
     "device_read_iops_sec": "read_iops_sec",
@@ -56,22 +64,53 @@ def known(params: Iterable[TypedParam], names: Iterable[str]) -> dict[str, Any]:
 class Limits(DomainBase):
     """Limits and shares."""
 
-    async def _change(self, flags: int, call: str, lacks: str, edit: Callable[[DomainXML], None]) -> None:
-        """Edit the kept configuration; `lacks` says what keeps a running guest from being changed."""
+    async def _change(
+        self,
+        flags: int,
+        call: str,
+        lacks: str,
+        edit: Callable[[DomainXML], None],
+        controller: str = "",
+        apply: Callable[[DomainXML], Awaitable[None]] | None = None,
+    ) -> None:
+        """Edit the configurations, and `apply` what is to run; `lacks` says what keeps a running guest from that."""
         only(flags, LIVE | CONFIG, call)
         async with self.job.hold(call):
             live, config = self.impact(flags)
+            changed = config.copy() if config is not None else None
+            if changed is not None:
+                edit(changed)
             if live is not None:
-                raise OperationInvalid(lacks, domain=QEMU)
-            assert config is not None
-            changed = config.copy()
-            edit(changed)
-            self.keep(changed)
+                if apply is None or not self._has(controller):
+                    raise OperationInvalid(lacks, domain=QEMU)
+                running = live.copy()
+                edit(running)
+                await apply(running)
+                edit(live)
+                self.record()
+            if changed is not None:
+                self.keep(changed)
+
+    def _has(self, controller: str) -> bool:
+        """Whether it runs in a cgroup of its own with that controller."""
+        return self.group is not None and controller in self.group.controllers
+
+    async def _set(self, properties: Iterable[Property]) -> None:
+        """Change properties of its unit."""
+        assert self.group is not None
+        assert self.driver.scopes is not None
+        await self.driver.scopes.change(self.group.path.name, properties)
 
     async def memory_params(self, flags: int = 0) -> list[TypedParam]:
         """Limits of memory use, in KiB."""
         only(flags, READ, "qemuDomainGetMemoryParameters")
-        tune = self.pick(flags).memtune
+        live, config = self.impact(flags)
+        if live is not None and self.group is not None and self._has("memory"):
+            limits = {name: self.group.number(file) for name, file in MEMORY.items()}
+            kib = {name: UNLIMITED if limit is None else limit // 1024 for name, limit in limits.items()}
+            return [TypedParam.ullong(name, limit) for name, limit in kib.items()]
+        shown = live or config
+        tune = shown.memtune if shown is not None else None
         return [TypedParam.ullong(name, (getattr(tune, name, None) if tune else None) or UNLIMITED) for name in MEMORY]
 
     async def set_memory_params(self, params: list[TypedParam], flags: int = 0) -> None:
@@ -88,7 +127,12 @@ class Limits(DomainBase):
                 words = "memory hard_limit tunable value must be lower than or equal to swap_hard_limit"
                 raise InvalidArg(words, domain=QEMU)
 
-        await self._change(flags, "qemuDomainSetMemoryParameters", "cgroup memory controller is not mounted", edit)
+        async def apply(running: DomainXML) -> None:
+            limits = {name: getattr(running.memtune, name) for name in wanted}
+            await self._set(tuning.memory_limits({name: limit or 0 for name, limit in limits.items()}))
+
+        lacks = "cgroup memory controller is not mounted"
+        await self._change(flags, "qemuDomainSetMemoryParameters", lacks, edit, "memory", apply)
 
     async def numa_params(self, flags: int = 0) -> list[TypedParam]:
         """From which of the host's nodes its memory comes."""
@@ -115,8 +159,18 @@ class Limits(DomainBase):
             tune.mode = tune.mode or "strict" if mode is None else MODES[mode]
             tune.nodeset = nodes or tune.nodeset
 
+        async def apply(running: DomainXML) -> None:
+            assert self.live is not None
+            now = self.live.numatune.mode if self.live.numatune is not None else None
+            if now is not None and mode is not None and MODES[mode] != now:
+                raise OperationInvalid("can't change numatune mode for running domain", domain=QEMU)
+            if nodes and now not in (None, "restrictive"):
+                words = "change of nodeset for running domain requires restrictive numa mode"
+                raise OperationInvalid(words, domain=QEMU)
+            await self._set([tuning.allowed_nodes(nodes)] if nodes else [])
+
         lacks = "can't change nodeset for strict mode for running domain"
-        await self._change(flags, "qemuDomainSetNumaParameters", lacks, edit)
+        await self._change(flags, "qemuDomainSetNumaParameters", lacks, edit, "cpuset", apply)
 
     async def scheduler_type(self) -> SchedulerType:
         """The kernel's own, and how many parameters there are."""
@@ -126,6 +180,8 @@ class Limits(DomainBase):
         """Shares and bandwidth; of a running guest what holds for it."""
         only(flags, READ, "qemuDomainGetSchedulerParametersFlags")
         live, config = self.impact(flags)
+        if live is not None and self.group is not None and self._has("cpu"):
+            return self._schedule(self.group)
         tune = None if live is not None or config is None else config.cputune
 
         def value(field: str, default: int) -> int:
@@ -135,6 +191,16 @@ class Limits(DomainBase):
         for name, field in PERIODS.items():
             params.append(TypedParam.ullong(f"{name}_period", value(f"{field}period", 100_000)))
             params.append(TypedParam.llong(f"{name}_quota", value(f"{field}quota", -1)))
+        return params
+
+    def _schedule(self, group: Group) -> list[TypedParam]:
+        params = [TypedParam.ullong("cpu_shares", group.number("cpu.weight") or 0)]
+        for kind in PERIODS:
+            period, quota = tuning.bandwidth(group, kind)
+            if kind == "global" and quota is None and self.live is not None and self.live.cputune is not None:
+                period = self.live.cputune.global_period or period  # systemd keeps it until there is a quota
+            params.append(TypedParam.ullong(f"{kind}_period", period))
+            params.append(TypedParam.llong(f"{kind}_quota", QUOTA[1] if quota is None else quota))
         return params
 
     async def set_scheduler_params(self, params: list[TypedParam], flags: int = 0) -> None:
@@ -153,22 +219,42 @@ class Limits(DomainBase):
         def edit(config: DomainXML) -> None:
             tune = config.cputune = config.cputune or CpuTune()
             for name, value in wanted.items():
-                setattr(tune, fields[name], value)
+                if value or config.id is None:  # for what runs a 0 leaves things as they are
+                    setattr(tune, fields[name], value)
+
+        async def apply(running: DomainXML) -> None:
+            assert self.group is not None
+            shares = wanted.get("cpu_shares")
+            if shares is not None and not SHARES_RANGE[0] <= shares <= SHARES_RANGE[1]:
+                raise InvalidArg(f"shares '{shares}' must be in range [2, 262144]", domain=QEMU)
+            set_now = {name: value for name, value in wanted.items() if value}
+            if set_now.keys() & {"cpu_shares", "global_period", "global_quota"}:
+                await self._set(tuning.processor(running))
+            only_these = CpuTune(**{fields[name]: value for name, value in set_now.items()})
+            tuning.divide(self.group, only_these, await self.qemu_threads())
+            changed = [TypedParam(f"cputune.{param.name}", param.kind, param.value) for param in params if param.value]
+            if changed:
+                self.driver.events.emit(Domain.tunable_changed, self, changed)
 
         lacks = "cgroup CPU controller is not mounted"
-        await self._change(flags, "qemuDomainSetSchedulerParametersFlags", lacks, edit)
+        await self._change(flags, "qemuDomainSetSchedulerParametersFlags", lacks, edit, "cpu", apply)
 
     async def blkio_params(self, flags: int = 0) -> list[TypedParam]:
         """Its share of the host's disks."""
         only(flags, READ, "qemuDomainGetBlkioParameters")
         live, config = self.impact(flags)
-        tune = None if live is not None or config is None else config.blkiotune
-        weight = WEIGHT if live is not None else (tune.weight if tune else None) or 0
+        shown = config if live is None else live if self._has("io") else None
+        tune = shown.blkiotune if shown is not None else None
+        weight = self._io_weight() if live is not None else (tune.weight if tune else None) or 0
         made = [TypedParam.uint("weight", weight)]
         for name, field in DISKS.items():
             limits = ((disk.path, getattr(disk, field)) for disk in (tune.devices if tune else ()))
             made.append(TypedParam.string(name, ",".join(f"{path},{limit}" for path, limit in limits if limit)))
         return made
+
+    def _io_weight(self) -> int:
+        words = ((self.group.read("io.weight") if self.group is not None else None) or "").split()
+        return int(words[1]) if words[:1] == ["default"] else WEIGHT
 
     async def set_blkio_params(self, params: list[TypedParam], flags: int = 0) -> None:
         """Set its share of the host's disks."""
@@ -186,7 +272,15 @@ class Limits(DomainBase):
                     setattr(disks.setdefault(path, BlockDevice(path=path)), field, limit or None)
             tune.devices = [disk for disk in disks.values() if disk.limits]
 
-        await self._change(flags, "qemuDomainSetBlkioParameters", "blkio cgroup isn't mounted", edit)
+        async def apply(running: DomainXML) -> None:
+            made = [tuning.Property("IOWeight", "t", wanted["weight"])] if wanted.get("weight") else []
+            for field, by_path in limits.items():
+                for path, limit in by_path.items():
+                    made += tuning.disk_limits(path, {field: limit})
+            await self._set(made)
+
+        lacks = "blkio cgroup isn't mounted"
+        await self._change(flags, "qemuDomainSetBlkioParameters", lacks, edit, "io", apply)
 
     async def perf_events(self, flags: int = 0) -> list[TypedParam]:
         """Which counters are on; a running guest has none, for nobody reads them."""

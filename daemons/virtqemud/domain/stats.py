@@ -73,11 +73,11 @@ class Statistics(Memory, Processors, Disks, Interfaces):
         ]
 
     async def _cpu(self, ask: bool) -> list[TypedParam]:
-        times = usage.cpu_nanoseconds(self.process.pid) if self.process and self.active else None
+        times = self.processor_times()
         if times is None:
             return []
         names = ("cpu.time", "cpu.user", "cpu.system")
-        told = [TypedParam.ullong(n, v) for n, v in zip(names, (sum(times), *times), strict=True)]
+        told = [TypedParam.ullong(n, v) for n, v in zip(names, times, strict=True)]
         told.append(TypedParam.uint("cpu.cache.monitor.count", 0))  # no cache is watched
         if self.current.type == "kvm":
             return told

@@ -12,6 +12,8 @@ from splitvirt.xml.domain import Domain as DomainXML
 from virtqemud import devicelist
 from virtqemud.flags import only
 from virtqemud.running.monitor import CommandError
+from virtqemud.running.tuning import Threads as QemuThreads
+from virtqemud.running.tuning import divide
 
 from .base import CONFIG, LIVE, DomainBase
 from .limits import known
@@ -73,11 +75,20 @@ class Threads(DomainBase):
 
     async def place_threads(self, live: DomainXML) -> None:
         guest, threads = self.running(), await self._running_threads() if numbers(live) else {}
+        await self.divide_time(live)
         for number, tid in guest.vcpus.items():
             place_vcpu(live, number, tid)
         for number, tid in threads.items():
             place_iothread(live, number, tid)
         place_emulator(live, guest.process.pid, [*guest.vcpus.values(), *threads.values()])
+
+    async def divide_time(self, live: DomainXML) -> None:
+        if self.group is not None and live.cputune is not None:
+            divide(self.group, live.cputune, await self.qemu_threads())
+
+    async def qemu_threads(self) -> QemuThreads:
+        guest = self.running()
+        return QemuThreads(guest.process.pid, guest.vcpus, await self._running_threads())
 
     async def iothreads(self, flags: int = 0) -> list[IOThread]:
         """I/O threads, and where they may run."""
@@ -138,6 +149,7 @@ class Threads(DomainBase):
         await monitor.execute("object-add", {"qom-type": "iothread", "id": f"iothread{id}"})
         try:
             place_iothread(live, id, (await self._running_threads())[id])
+            await self.divide_time(live)
         except BaseException:
             await monitor.execute("object-del", {"id": f"iothread{id}"})
             raise

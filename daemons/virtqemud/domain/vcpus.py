@@ -118,6 +118,7 @@ class Processors(DomainBase):
             self._note(live)
         for number in numbers:
             place_vcpu(live, number, self.running().vcpus[number])
+        await self.divide_time(live)
 
     async def _plug_in(self, numbers: list[int]) -> None:
         guest = self.running()
@@ -215,20 +216,14 @@ class Processors(DomainBase):
             self.tell_pinned(f"cputune.vcpupin{vcpu}", wanted)
 
     async def cpu_stats(self, start: int, cpus: int, flags: int = 0) -> list[list[TypedParam]]:
-        """Processor time in ns: the totals; a host without a cgroup of the guest's own has no figures by processor."""
+        """Processor time in ns: the totals; the kernel keeps no figures by processor (cgroups of version 2)."""
         only(flags, c.VIR_TYPED_PARAM_STRING_OKAY, "qemuDomainGetCPUStats")
-        guest = self.running()
+        self.running()
         if start != -1:
             words = "operation 'getCpuacctPercpuUsage' not supported for backend 'cgroup V2'"
             raise OperationUnsupported(words, domain=QEMU)
-        user, system = usage.cpu_nanoseconds(guest.process.pid) or (0, 0)
-        return [
-            [
-                TypedParam.ullong("cpu_time", user + system),
-                TypedParam.ullong("user_time", user),
-                TypedParam.ullong("system_time", system),
-            ]
-        ]
+        names, times = ("cpu_time", "user_time", "system_time"), self.processor_times() or (0, 0, 0)
+        return [[TypedParam.ullong(name, time) for name, time in zip(names, times, strict=True)]]
 
 
 def _note_pin(on: DomainXML, vcpu: int, chosen: set[int]) -> None:

@@ -7,6 +7,7 @@ import shlex
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from subprocess import DEVNULL
 from typing import Any
 
 from splitvirt.api.constants import VIR_FROM_QEMU
@@ -30,6 +31,9 @@ TERM_GRACE = 10.0
 KILL_GRACE = 15.0
 """Seconds that QEMU has to end by itself after SIGTERM, and the kernel to end it after SIGKILL; libvirt's figures."""
 
+# Whoever starts it may end before it is told: then it ends as well.
+_WAITING = ("/bin/sh", "-c", 'read -r go || exit 125; exec "$0" "$@" </dev/null')
+
 
 class Guest:
     """One running QEMU. `on_end` is called once, in the loop, after the last event was delivered."""
@@ -42,6 +46,7 @@ class Guest:
         self.plugged: frozenset[int] = frozenset()
         """The vCPUs that came after the start, and may leave."""
         self._words_from = 0
+        self._go: int | None = None
 
     @classmethod
     async def launch(
@@ -54,21 +59,44 @@ class Guest:
         fds: Iterable[int],
         on_event: OnEvent,
         user: User | None = None,
+        wait: bool = False,
     ) -> "Guest":
         """Start QEMU (as `user`, where it is not to run as we do); its monitor's socket, listening, is among `fds`.
 
-        InternalError when it cannot be run.
+        With `wait` it begins when it is told to `go`. InternalError when it cannot be run.
         """
         with open_log(places.log) as output:
             start = write_header(output.fileno(), argv, env)
+            told, go = os.pipe() if wait else (DEVNULL, None)
             try:
-                process = await launcher.spawn(argv, env=env, fds=fds, output=output, user=user)
-            except OSError as error:
+                command = [*_WAITING, *argv] if wait else argv
+                process = await launcher.spawn(command, env=env, fds=fds, stdin=told, output=output, user=user)
+            except BaseException as error:
+                if go is not None:
+                    os.close(go)
+                if not isinstance(error, OSError):
+                    raise
                 words = f"cannot execute binary {argv[0]}: {error.strerror}"
                 raise InternalError(words, domain=VIR_FROM_QEMU) from error
+            finally:
+                if wait:
+                    os.close(told)
         guest = cls(places, process, Monitor(on_event))
+        guest._go = go
         guest._words_from = start
         return guest
+
+    def go(self) -> None:
+        """Let a QEMU begin that waits."""
+        if self._go is not None:
+            with contextlib.suppress(BrokenPipeError):  # it has ended, which the monitor tells
+                os.write(self._go, b"\n")
+            self._close_go()
+
+    def _close_go(self) -> None:
+        if self._go is not None:
+            os.close(self._go)
+            self._go = None
 
     async def greet(self) -> None:
         """Wait until the monitor of a QEMU just started answers; the error quotes the last words of one that ended."""
@@ -110,6 +138,7 @@ class Guest:
     async def release(self) -> None:
         """Let go of everything that is held for it, when it has ended or is to be left running."""
         await self.monitor.close()
+        self._close_go()
         self.process.close()
         for helper in self.helpers:
             helper.close()
