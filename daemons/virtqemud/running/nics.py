@@ -99,9 +99,8 @@ def _unserved(network: str, error: VirtError) -> VirtError:
     if error.domain not in (VIR_FROM_NONE, VIR_FROM_DBUS):
         return error
     need = "it takes a message bus and virtnetworkd (systemctl enable --now virtnetworkd.socket)"
-    return SystemError_(
-        f"cannot use network '{network}': {str(error).rstrip('.')}; {need}, or networks= of embed()", domain=VIR_FROM_QEMU
-    )
+    why = str(error).rstrip(".")
+    return SystemError_(f"cannot use network '{network}': {why}; {need}, or networks= of embed()", domain=VIR_FROM_QEMU)
 
 
 async def _give_back(ports: Any, uuid: str) -> None:
