@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 
-from splitvirt.api.constants import VIR_FROM_NETWORK
-from splitvirt.api.errors import ArgumentUnsupported, InvalidArg, XMLSchema
+from splitvirt.api.constants import VIR_ERR_INVALID_ARG, VIR_FROM_NETWORK
+from splitvirt.api.errors import ArgumentUnsupported, InvalidArg, VirtError, XMLSchema
 from splitvirt.api.params import TypedParam
 from splitvirt.xml.element import Element
 
@@ -11,7 +11,8 @@ from splitvirt.xml.element import Element
 def check_flags(flags: int, known: int, function: str) -> None:
     """Refuse unknown flags. Raises InvalidArg."""
     if flags & ~known:
-        raise InvalidArg(f"unsupported flags (0x{flags & ~known:x}) in function {function}", domain=VIR_FROM_NETWORK)
+        words = f"unsupported flags (0x{flags & ~known:x}) in function {function}"
+        raise VirtError.of(VIR_ERR_INVALID_ARG, VIR_FROM_NETWORK, words)
 
 
 def check_params(params: Iterable[TypedParam], known: Mapping[str, int]) -> None:

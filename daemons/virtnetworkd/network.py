@@ -202,8 +202,6 @@ class VirtualNetwork(LivingNetwork):
         return list(self.held.values())
 
     async def port_by_uuid(self, uuid: UUID) -> HeldPort:
-        if not self.active:
-            raise invalid(f"network '{self.name}' is not active")
         held = self.held.get(uuid)
         if held is None:
             raise NoNetworkPort(f"Network port with UUID {uuid} does not exist", domain=VIR_FROM_NETWORK)

@@ -22,7 +22,7 @@ from splitvirt.xml.network import (
     NetworkIP,
     PortGroup,
 )
-from splitvirt.xml.node import parse_node
+from splitvirt.xml.node import Node, parse_node
 
 from .prepare import dns as dns_checks
 from .prepare.ip import block, check_host, check_range, socket_address
@@ -53,17 +53,17 @@ def unsupported(text: str) -> OperationUnsupported:
 
 def update(net: Network, command: int, section: int, index: int, document: str) -> None:
     """Change a network, given as a copy: the caller checks the whole afterwards. Raises VirtError."""
+    node = parse_node(document, "network_update_xml")
     if section in NAMES:
         raise unsupported(f"can't update '{NAMES[section]}' section of network '{net.name}'")
     change = SECTIONS.get(section)
     if change is None:
         raise unsupported("can't update unrecognized section of network")
-    change(net, command, index, document)
+    change(net, command, index, node)
 
 
-def read(net: Network, kind: type[E], document: str) -> E:
-    """The entry of that kind that a document holds."""
-    node = parse_node(document, "network_update_xml")
+def read(net: Network, kind: type[E], node: Node) -> E:
+    """The entry of that kind that a document's root is."""
     if node.tag != kind.TAG:
         raise XMLError(
             f"unexpected element <{node.tag}>, expecting <{kind.TAG}>, while updating network '{net.name}'",
@@ -118,10 +118,10 @@ def shown(host: DhcpHost) -> tuple[str, str, str]:
     return host.mac or "unknown", host.name or "(null)", host.ip or ""
 
 
-def update_host(net: Network, command: int, index: int, document: str) -> None:
+def update_host(net: Network, command: int, index: int, node: Node) -> None:
     """An address kept for a client."""
     ip = ip_of(net, index)
-    entry = read(net, DhcpHost, document)
+    entry = read(net, DhcpHost, node)
     check_host(ip, entry, net.name or "", partial=command == DELETE)
     if entry.ip and command != DELETE and socket_address(entry.ip).family != block(ip)[0].family:
         raise invalid(
@@ -175,12 +175,12 @@ def modify_host(net: Network, dhcp: Dhcp, entry: DhcpHost) -> None:
     )
 
 
-def update_range(net: Network, command: int, index: int, document: str) -> None:
+def update_range(net: Network, command: int, index: int, node: Node) -> None:
     """A range of addresses to lend."""
     ip = ip_of(net, index)
     if command == MODIFY:
         raise unsupported("dhcp ranges cannot be modified, only added or deleted")
-    entry = read(net, DhcpRange, document)
+    entry = read(net, DhcpRange, node)
     check_range(ip, entry, net.name or "")
     dhcp = dhcp_of(net, ip, command)
     found = [old for old in dhcp.ranges if (old.start, old.end) == (entry.start, entry.end)]
@@ -202,11 +202,11 @@ def update_range(net: Network, command: int, index: int, document: str) -> None:
 # devices and groups
 
 
-def update_interface(net: Network, command: int, index: int, document: str) -> None:
+def update_interface(net: Network, command: int, index: int, node: Node) -> None:
     """A host interface of the pool; the caller sees to it that a deleted one has no ports."""
     if command == MODIFY:
         raise unsupported("forward interface entries cannot be modified, only added or deleted")
-    entry = read(net, ForwardInterface, document)
+    entry = read(net, ForwardInterface, node)
     if entry.dev is None:
         raise XMLError("missing dev attribute in <interface> element", domain=VIR_FROM_NETWORK)
     forward = net.forward or Forward(mode="none")
@@ -229,9 +229,9 @@ def update_interface(net: Network, command: int, index: int, document: str) -> N
     forward.dev = forward.interfaces[0].dev if forward.interfaces else None
 
 
-def update_portgroup(net: Network, command: int, index: int, document: str) -> None:
+def update_portgroup(net: Network, command: int, index: int, node: Node) -> None:
     """A port group."""
-    entry = read(net, PortGroup, document)
+    entry = read(net, PortGroup, node)
     check_portgroup(entry)
     found = next((n for n, old in enumerate(net.portgroups) if old.name == entry.name), None)
     if found is None and command in (MODIFY, DELETE):
@@ -296,10 +296,10 @@ def partial(command: int) -> bool:
     return command not in (FIRST, LAST)
 
 
-def update_dns_host(net: Network, command: int, index: int, document: str) -> None:
+def update_dns_host(net: Network, command: int, index: int, node: Node) -> None:
     """Names of an address."""
     dns = dns_of(net, command, "HOST")
-    entry = read(net, DnsHost, document)
+    entry = read(net, DnsHost, node)
     dns_checks.check_host(entry, net.name or "", partial=partial(command))
     adding = command in (FIRST, LAST)
 
@@ -312,10 +312,10 @@ def update_dns_host(net: Network, command: int, index: int, document: str) -> No
     settle(net, command, "HOST", dns.hosts, entry, fits, clash)
 
 
-def update_dns_txt(net: Network, command: int, index: int, document: str) -> None:
+def update_dns_txt(net: Network, command: int, index: int, node: Node) -> None:
     """A TXT record."""
     dns = dns_of(net, command, "TXT")
-    entry = read(net, DnsTxt, document)
+    entry = read(net, DnsTxt, node)
     if entry.name is None:
         dns_checks.check_txt(entry, net.name or "")
     dns_checks.check_txt(entry, net.name or "", partial=partial(command))
@@ -323,10 +323,10 @@ def update_dns_txt(net: Network, command: int, index: int, document: str) -> Non
     settle(net, command, "TXT", dns.txts, entry, lambda old: old.name == entry.name, clash)
 
 
-def update_dns_srv(net: Network, command: int, index: int, document: str) -> None:
+def update_dns_srv(net: Network, command: int, index: int, node: Node) -> None:
     """A SRV record: fields that are not given fit all."""
     dns = dns_of(net, command, "SRV")
-    entry = read(net, DnsSrv, document)
+    entry = read(net, DnsSrv, node)
     dns_checks.check_srv(entry, net.name or "", partial=partial(command))
     given = [(f, getattr(entry, f)) for f in DnsSrv.FIELDS if getattr(entry, f) is not None]
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from . import constants as c
 from .call import Older, call
+from .errors import NoNetwork
 from .event import event
 from .host import Connection
 from .record import Object, Record, wire
@@ -40,7 +41,13 @@ class Network(Object):
     @classmethod
     async def find(cls, root: Any, ref: Any) -> Any:
         """The network of that UUID."""
-        return await root.network_by_uuid(ref.uuid)
+        try:
+            return await root.network_by_uuid(ref.uuid)
+        except NoNetwork as error:
+            name = getattr(ref, "name", "")
+            if not name:
+                raise
+            raise NoNetwork(f"no network with matching uuid '{ref.uuid}' ({name})", domain=error.domain) from None
 
     @call("virNetworkCreate", rpc=39, acl="network:start", dbus="Create")
     async def create(self) -> None:
@@ -142,7 +149,7 @@ class Port(Object):
     async def xml(self, flags: U32 = 0) -> Str:
         """Where it was placed, and how."""
 
-    @call("virNetworkPortGetParameters", rpc=407, acl="network_port:read", shape=Room())
+    @call("virNetworkPortGetParameters", rpc=407, acl="network_port:read", shape=Room(heeded=False))
     async def params(self, flags: U32 = 0) -> Params16:
         """Its bandwidth; rates in KiB/s, bursts in KiB."""
 

@@ -144,12 +144,15 @@ class Room(Inserted):
     """A list of which the client says how much it has room for; asked with no room, how much there is.
 
     Without `total` the answer does not carry that number. Typed parameters that are strings go only to clients that
-    say they know them, by a flag that the method does not see.
+    say they know them, by a flag that the method does not see. What a client says that is not `heeded` counts for
+    nothing (libvirt-python has never thought about it): all is told.
     """
 
-    def __init__(self, name: str = "nparams", at: int | None = -1, total: bool = True, wire: Wire = INT) -> None:
+    def __init__(
+        self, name: str = "nparams", at: int | None = -1, total: bool = True, wire: Wire = INT, heeded: bool = True
+    ) -> None:
         super().__init__(at)
-        self.name, self.total, self.wire = name, total, wire
+        self.name, self.total, self.wire, self.heeded = name, total, wire, heeded
         self.limit, self.typed = 0, False
 
     def answer(self, result: Wire | None) -> list[Wire]:
@@ -164,6 +167,7 @@ class Room(Inserted):
 
     def asked(self, sent: list[Any]) -> tuple[list[Any], Any]:
         values, room = self.take(sent)
+        room = room if self.heeded else self.limit
         if room < 0 or room > self.limit:
             raise InvalidArg(f"{self.name} is {room}, and at most {self.limit} are possible")
         if not self.typed or self.at is None:

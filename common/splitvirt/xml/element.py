@@ -44,6 +44,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
+from splitvirt.api.constants import VIR_FROM_XML
 from splitvirt.api.errors import XMLError
 from splitvirt.xml.declare import attr, attrs, child, children, foreign, present, size, text, texts
 from splitvirt.xml.forms import (  # fmt: skip
@@ -162,7 +163,7 @@ class Element:
         """Read a whole document. Raises VirtError: XMLDetail when malformed, XMLError and others when wrong."""
         node = parse_node(document, source)
         if cls.TAG and node.tag != cls.TAG:
-            raise XMLError(f"expecting root element of '{cls.TAG}', not '{node.tag}'")
+            raise XMLError(f"expecting root element of '{cls.TAG}', not '{node.tag}'", domain=VIR_FROM_XML)
         lost: list[tuple[Node, str]] = []
         self = cls.parse(node, lost)
         if lost:

@@ -9,6 +9,7 @@ import re
 from typing import Any, NamedTuple, NoReturn
 from xml.parsers import expat
 
+from splitvirt.api.constants import VIR_FROM_NETWORK
 from splitvirt.api.errors import VirtError, XMLDetail, XMLError
 
 MAX_SIZE = 4 << 20  # bytes; libvirt's own bound of a string on the wire
@@ -223,7 +224,8 @@ def malformed(error: expat.ExpatError, text: str, source: str, stack: list[Node]
     words, further = reason(error, text, lines[line - 1], here, stack)
     shown = lines[line - 1][:200] if text else "(null)"
     mark = "-" * min(here + further, len(shown)) if text else ""
-    return XMLDetail(f"{source}:{line}: {words}\n{shown}\n{mark}^")
+    domain = VIR_FROM_NETWORK if "network" in source else None
+    return XMLDetail(f"{source}:{line}: {words}\n{shown}\n{mark}^", domain=domain)
 
 
 PLACES = {

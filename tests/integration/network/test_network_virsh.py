@@ -1,5 +1,6 @@
 """Unmodified virsh: every net-* command against the daemon."""
 
+import json
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -9,6 +10,8 @@ import pytest
 from support.netdaemon import Daemon, daemon
 from support.nethost import Space, bridges
 from support.watcher import watching
+
+from splitvirt.api import constants as c
 
 NET = """<network><name>n1</name><uuid>81ff0d90-c91e-6742-64da-4a736edb9a9b</uuid><forward mode='nat'/>
 <bridge name='br-v' stp='off'/><ip address='192.168.150.1' prefix='24'>
@@ -154,3 +157,61 @@ def test_an_editor_changes_what_is_kept(virsh: Virsh, root: Path, monkeypatch: p
     virsh("net-edit", "n1")
     assert "end='192.168.150.88'" in virsh("net-dumpxml", "n1")
     assert "end='192.168.150.88'" in (root / "etc/libvirt/qemu/networks/n1.xml").read_text()
+
+
+ASKING = """
+import json, sys, libvirt
+libvirt.registerErrorHandler(lambda *_: None, None)
+connection, said = libvirt.open(sys.argv[1]), []
+
+def ask(call, *args):
+    try:
+        said.append(call(*args))
+    except libvirt.libvirtError as error:
+        said.append([error.get_error_code(), error.get_error_domain(), error.get_error_message()])
+
+net = connection.networkCreateXML(open("net.xml").read())
+port = net.portCreateXML(open("port.xml").read(), 0)
+ask(port.parameters, 0)
+ask(net.XMLDesc, 4)
+ask(net.update, 3, 0, -1, "<bad", 0)
+ask(connection.networkDefineXML, "<domain/>")
+for flags in (0, 1, 2, 3, 8, 64):
+    ask(lambda: [found.name() for found in connection.listAllNetworks(flags)])
+net.destroy()
+ask(net.XMLDesc, 0)
+ask(port.XMLDesc, 0)
+print(json.dumps(said))
+"""
+
+
+def test_libvirts_bindings_for_python(served: Daemon, virsh: Virsh, root: Path) -> None:
+    virsh("net-list")
+    asked = ["/usr/bin/python3", "-c", ASKING, served.uri]
+    if subprocess.run([*asked[:2], "import libvirt"], capture_output=True, check=False).returncode:
+        pytest.skip("libvirt's bindings for Debian's Python are not installed")
+    done = subprocess.run(asked, capture_output=True, text=True, timeout=60, cwd=root, check=True)
+    unknown = "in function networkConnectListAllNetworks"
+    gone = "Network not found: no network with matching uuid '81ff0d90-c91e-6742-64da-4a736edb9a9b' (n1)"
+    assert json.loads(done.stdout) == [
+        {},
+        [c.VIR_ERR_INVALID_ARG, c.VIR_FROM_NETWORK, "unsupported flags (0x4) in function networkGetXMLDesc"],
+        [
+            c.VIR_ERR_XML_DETAIL,
+            c.VIR_FROM_NETWORK,
+            "network_update_xml:1: Couldn't find end of Start Tag bad line 1\n<bad\n----^",
+        ],
+        [
+            c.VIR_ERR_XML_ERROR,
+            c.VIR_FROM_XML,
+            "XML error: expecting root element of 'network', not 'domain'",
+        ],
+        ["n1"],
+        [],
+        ["n1"],
+        ["n1"],
+        ["n1"],
+        [c.VIR_ERR_INVALID_ARG, c.VIR_FROM_NETWORK, f"unsupported flags (0x40) {unknown}"],
+        [c.VIR_ERR_NO_NETWORK, c.VIR_FROM_NETWORK, gone],
+        [c.VIR_ERR_NO_NETWORK, c.VIR_FROM_NETWORK, gone],
+    ]
