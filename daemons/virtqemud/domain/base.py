@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
@@ -141,6 +142,16 @@ class DomainBase(Domain):
         """Make a configuration the kept one, on disk first."""
         self.driver.folder.save(self.name, config.to_xml(inactive=True, secure=True))
         self.config = config
+
+    def note(self, live: DomainXML | None, config: DomainXML | None, change: Callable[[DomainXML], object]) -> None:
+        """Make one change to the running and to the kept configuration, those that `impact` gave, and write it down."""
+        if live is not None:
+            change(live)
+            self.record()
+        if config is not None:
+            changed = config.copy()
+            change(changed)
+            self.keep(changed)
 
     def tell_pinned(self, name: str, cpus: set[int]) -> None:
         """Tell that one of its threads may run on these of the host's processors now: "cputune.vcpupin0", ..."""

@@ -116,13 +116,7 @@ class Configuring(Lifecycle):
             raise ConfigUnsupported(words, domain=QEMU)
         async with self.job.hold("set_lifecycle_action"):
             live, config = self.impact(flags)
-            if live is not None:
-                if type == 1 and actions[action] != live.on_reboot:
-                    command = {"reboot": "reset" if actions[action] == "restart" else "shutdown"}
-                    await self.running().monitor.execute("set-action", command)
-                setattr(live, fields[type], actions[action])
-                self.record()
-            if config is not None:
-                changed = config.copy()
-                setattr(changed, fields[type], actions[action])
-                self.keep(changed)
+            if live is not None and type == 1 and actions[action] != live.on_reboot:
+                command = {"reboot": "reset" if actions[action] == "restart" else "shutdown"}
+                await self.running().monitor.execute("set-action", command)
+            self.note(live, config, lambda on: setattr(on, fields[type], actions[action]))

@@ -49,14 +49,7 @@ class Describing(DomainBase):
         if type == c.VIR_DOMAIN_METADATA_ELEMENT and metadata:
             parse_node(metadata, "(metadata_xml)")
         async with self.job.hold("set_metadata"):
-            live, config = self.impact(flags)
-            if live is not None:
-                _note(live, type, metadata, key, uri)
-                self.record()
-            if config is not None:
-                changed = config.copy()
-                _note(changed, type, metadata, key, uri)
-                self.keep(changed)
+            self.note(*self.impact(flags), lambda on: _note(on, type, metadata, key, uri))
         self.driver.events.emit(
             Domain.metadata_changed, self, type, uri if type == c.VIR_DOMAIN_METADATA_ELEMENT else None
         )

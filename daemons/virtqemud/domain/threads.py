@@ -64,12 +64,7 @@ class Threads(DomainBase):
                 guest = self.running()
                 others = [*guest.vcpus.values(), *(await self._running_threads()).values()]
                 bind_emulator(guest.process.pid, others, wanted)
-                _note_emulator(live, wanted)
-                self.record()
-            if config is not None:
-                changed = config.copy()
-                _note_emulator(changed, wanted)
-                self.keep(changed)
+            self.note(live, config, lambda on: _note_emulator(on, wanted))
         if live is not None:
             self.tell_pinned("cputune.emulatorpin", wanted)
 
@@ -116,12 +111,7 @@ class Threads(DomainBase):
                     raise InvalidArg(f"iothreadid {id} not found", domain=QEMU)
             if live is not None:
                 bind((await self._running_threads())[id], wanted)
-                _note_thread(live, id, wanted)
-                self.record()
-            if config is not None:
-                changed = config.copy()
-                _note_thread(changed, id, wanted)
-                self.keep(changed)
+            self.note(live, config, lambda on: _note_thread(on, id, wanted))
         if live is not None:
             self.tell_pinned(f"cputune.iothreadpin{id}", wanted)
 
@@ -137,12 +127,7 @@ class Threads(DomainBase):
                     raise InvalidArg(f"an IOThread is already using iothread_id '{id}'", domain=QEMU)
             if live is not None:
                 await self._plug_iothread(live, id)
-                _add(live, id)
-                self.record()
-            if config is not None:
-                changed = config.copy()
-                _add(changed, id)
-                self.keep(changed)
+            self.note(live, config, lambda on: _add(on, id))
 
     async def _plug_iothread(self, live: DomainXML, id: int) -> None:
         monitor = self.running().monitor

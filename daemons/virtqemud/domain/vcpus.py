@@ -202,16 +202,9 @@ class Processors(DomainBase):
                 if shown is not None and vcpu >= (shown.vcpu or 1):
                     raise InvalidArg(f"vcpu {vcpu} is out of range of {'live' if shown is live else 'persistent'} cpu count {shown.vcpu or 1 if shown is live else states.count(shown)}", domain=QEMU)  # fmt: skip  # noqa: E501
             wanted = as_set(cpumap)
-            if live is not None:
-                threads = self.running().vcpus
-                if vcpu in threads:
-                    bind(threads[vcpu], wanted)
-                _note_pin(live, vcpu, wanted)
-                self.record()
-            if config is not None:
-                changed = config.copy()
-                _note_pin(changed, vcpu, wanted)
-                self.keep(changed)
+            if live is not None and vcpu in (threads := self.running().vcpus):
+                bind(threads[vcpu], wanted)
+            self.note(live, config, lambda on: _note_pin(on, vcpu, wanted))
         if live is not None:
             self.tell_pinned(f"cputune.vcpupin{vcpu}", wanted)
 
