@@ -108,3 +108,27 @@ def test_a_caller_s_own_rights_hold_at_a_sibling(fine: Container) -> None:
         assert "read only access prevents virNetworkCreate" in refused.stderr
     finally:
         host.shell("rm /etc/libvirt/virtnetworkd.conf; systemctl restart virtnetworkd")
+
+
+CLASSIC = """unix_sock_group = "libvirt"
+unix_sock_rw_perms = "0770"
+auth_unix_rw = "none"
+auth_unix_ro = "none"
+"""
+
+
+def test_mode_and_group_of_the_configuration_hold_for_systemd_s_sockets_too(defined: Container) -> None:
+    """An admin who trusts a group and asks nobody has libvirt's sockets in mind, which systemd's are wider than."""
+    host = defined
+    host.write("/etc/libvirt/virtqemud.conf", CLASSIC)
+    host.ok("systemctl", "restart", "virtqemud.service")
+    try:
+        for user, status in (("alice", 1), ("bob", 0), ("", 0)):
+            assert host.run(*VIRSH, "list", user=user).returncode == status, user
+            named = host.run(*BUS, "DomainDefineXML", "s", "<domain/>", user=user)
+            refused = "read only access" in named.stderr
+            assert refused == bool(status), named.stderr
+            host.ok("virsh", "-r", "-c", "qemu:///system", "list", user=user)
+    finally:
+        host.ok("rm", "/etc/libvirt/virtqemud.conf")
+        host.ok("systemctl", "restart", "virtqemud.service")

@@ -92,6 +92,8 @@ class Access:
         self.auth_ro, self.auth_rw = auth_ro, auth_rw
         self.opens: Callable[[Identity, bool], bool] = lambda caller, readonly: True
         """Whether the mode and group of a socket (read-only or not) let the caller open it."""
+        self.confined: Callable[[Identity, bool], bool] = lambda caller, readonly: True
+        """Whether what the configuration says of a socket lets the caller use one that others opened more widely."""
 
     @staticmethod
     def identify(sock: socket.socket) -> Identity:
@@ -103,9 +105,10 @@ class Access:
         """The caller that a trusted peer speaks for; KeyError when it names no user."""
         return Identity.of_parameters(given)
 
-    def admits(self, caller: Identity) -> bool:
-        """Whether the caller may connect at all."""
-        return not self.private or caller.uid in (0, os.geteuid())
+    def admits(self, caller: Identity, readonly: bool | None = None) -> bool:
+        """Whether the caller may connect at all, and to that socket."""
+        own = not self.private or caller.uid in (0, os.geteuid())
+        return own and (readonly is None or self.confined(caller, readonly))
 
     @property
     def open_to_all(self) -> bool:

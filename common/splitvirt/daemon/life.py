@@ -62,7 +62,7 @@ class Daemon:
         self.state = "starting"
         self.active = self.started
         self.access = self._make_access()
-        self.access.opens = self._opens
+        self.access.opens, self.access.confined = self._opens, self._confined
         self.on_bus = OnBus(self)
         self._end: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -165,7 +165,7 @@ class Daemon:
         from splitvirt.daemon.metrics import Metrics
 
         path = self.layout.run / f"{self.service.name}-metrics-sock"
-        mode = sockets.mode_of(self.config, "admin")
+        mode = sockets.mode_of(self.layout, self.config, "admin")
         sock = bind(path, mode)
         stack.callback(path.unlink, missing_ok=True)
         server = await asyncio.start_unix_server(Metrics(self).answer, sock=sock, limit=16 << 10)
@@ -305,20 +305,20 @@ class Daemon:
 
     def _make_access(self) -> Access:
         system = self.layout.mode == "system"
-        default = "polkit" if system and self.layout.root is None else "none"
-        auth = {key: self.config.text(key) or default for key in ("auth_unix_ro", "auth_unix_rw")}
-        access = Access(
+        return Access(
             self.service.driver,
             private=not system,
-            auth_ro="polkit" if auth["auth_unix_ro"] == "polkit" else "none",
-            auth_rw="polkit" if auth["auth_unix_rw"] == "polkit" else "none",
+            auth_ro="polkit" if sockets.asks_polkit(self.layout, self.config, "ro") else "none",
+            auth_rw="polkit" if sockets.asks_polkit(self.layout, self.config, "rw") else "none",
             fine=self.config.texts("access_drivers") == ["polkit"],
             authority=self._authority() if system else None,
         )
-        group, rw = self.config.text("unix_sock_group"), sockets.mode_of(self.config, "rw")
-        modes = {True: sockets.mode_of(self.config, "ro"), False: 0o777 if access.auth_rw == "polkit" else rw}
-        access.opens = lambda caller, readonly: sockets.openable(caller, modes[readonly], group)
-        return access
+
+    def _confined(self, caller: Identity, readonly: bool) -> bool:
+        """Whether the configured mode and group let a caller use a socket of systemd's."""
+        kind: sockets.Kind = "ro" if readonly else "rw"
+        ours = any(one.path for one in self._listeners if one.kind == kind)
+        return ours or sockets.confined(self.layout, self.config, caller, kind)
 
     def _opens(self, caller: Identity, readonly: bool) -> bool:
         """Whether the mode and group of our socket let a caller in: the same for who calls over D-Bus."""
@@ -331,7 +331,7 @@ class Daemon:
         if caller.uid in (0, found.st_uid):
             return True
         writable = stat.S_IWGRP if caller.member_of([found.st_gid]) else stat.S_IWOTH
-        return bool(found.st_mode & writable)
+        return bool(found.st_mode & writable) and self._confined(caller, readonly)
 
     def _authority(self) -> "Polkit":
         from splitvirt.access.polkit import Polkit

@@ -71,7 +71,7 @@ def make(
             name = layout.socket(daemon, "" if kind == "rw" else kind).name
             path = Path(listen).absolute() if kind == "rw" and listen else folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            made.append(Listening(kind, _open(path, mode_of(config, kind), stored.get(kind)), path))
+            made.append(Listening(kind, _open(path, mode_of(layout, config, kind), stored.get(kind)), path))
             if group := config.text("unix_sock_group"):
                 _give(path, group)
     except BaseException:
@@ -103,12 +103,26 @@ def store(listeners: list[Listening], stored: dict[Kind, socket.socket], notifie
             notifier.store(STORED + one.kind, one.socket.fileno())
 
 
-def mode_of(config: Config, kind: Kind) -> int:
+def asks_polkit(layout: Layout, config: Config, kind: Kind) -> bool:
+    """Whether polkit is asked who may use a socket: as configured, else where the host's own daemons are."""
+    usual = "polkit" if layout.mode == "system" and layout.root is None else "none"
+    key = {"ro": "auth_unix_ro", "rw": "auth_unix_rw"}.get(kind)
+    return key is not None and (config.text(key) or usual) == "polkit"
+
+
+def mode_of(layout: Layout, config: Config, kind: Kind) -> int:
     """A socket's file mode: as configured, else open to all where polkit decides, else the owner's alone."""
     key = f"unix_sock_{kind}_perms"
-    if kind == "rw" and key not in config.given and config["auth_unix_rw"] == "polkit":
+    if kind == "rw" and key not in config.given and asks_polkit(layout, config, kind):
         return 0o777
     return int(config.text(key), 8)
+
+
+def confined(layout: Layout, config: Config, caller: Identity, kind: Kind) -> bool:
+    """Whether a socket that systemd opened, to all, is the caller's to use: by the keys for one that we make."""
+    if not {"unix_sock_group", f"unix_sock_{kind}_perms"} & config.given.keys():
+        return True
+    return openable(caller, mode_of(layout, config, kind), config.text("unix_sock_group"))
 
 
 def openable(caller: Identity, mode: int, group: str) -> bool:

@@ -35,8 +35,8 @@ class Gate(Protocol):
         """The caller that a sibling daemon speaks for; KeyError when it names no user."""
         ...
 
-    def admits(self, caller: Any) -> bool:
-        """Whether the caller may connect at all."""
+    def admits(self, caller: Any, readonly: bool) -> bool:
+        """Whether the caller may connect to that socket."""
         ...
 
     def auth(self, caller: Any, readonly: bool) -> int:

@@ -116,7 +116,7 @@ class Server:
         if self._full():
             return False
         identity = self.access.identify(sock)
-        if not self.access.admits(identity):
+        if not self.access.admits(identity, listener.readonly):
             self.refused += 1
             log.warning("refused a connection of %s", identity)
             return False

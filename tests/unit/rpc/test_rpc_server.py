@@ -84,7 +84,7 @@ async def test_max_clients(tmp_path: Path) -> None:
 
 async def test_strangers_are_refused(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     class Nobody(Access):
-        def admits(self, caller: object) -> bool:
+        def admits(self, caller: object, readonly: bool | None = None) -> bool:
             return False
 
     async with serving(tmp_path, access=Nobody("SMALL")) as house:
