@@ -2,6 +2,7 @@
 
 import errno
 import logging
+import os
 
 from splitvirt.api.constants import VIR_FROM_NETWORK
 from splitvirt.api.errors import InternalError, SystemError_
@@ -25,12 +26,12 @@ def make(link: Netlink, net: Network) -> None:
     name = net.bridge_name or ""
     bridge = net.bridge
     assert bridge is not None
-    if link.link(name) is not None:
-        raise SystemError_(f"Unable to create bridge {name}: File exists", domain=VIR_FROM_NETWORK)
     try:
+        if link.link(name) is not None:
+            raise OSError(errno.EEXIST, os.strerror(errno.EEXIST))
         link.add_bridge(name, mac=net.mac, stp=bool(bridge.stp), delay=int(bridge.delay or 0))
     except OSError as error:
-        raise failed(f"Unable to create bridge {name}", error) from error
+        raise failed(f"error creating bridge interface {name}", error) from error
     try:
         configure(link, net)
     except BaseException:
@@ -45,6 +46,7 @@ def configure(link: Netlink, net: Network) -> None:
     quiet(name, "disable_ipv6", "0" if six or net.ipv6 == "yes" else "1")
     quiet(name, "accept_ra", "0")
     quiet(name, "autoconf", "0")
+    doing = f"Cannot set interface MTU on '{name}'"
     try:
         if net.mtu:
             link.set(name, mtu=int(net.mtu))
@@ -53,16 +55,24 @@ def configure(link: Netlink, net: Network) -> None:
             if prefix < 0:
                 raise InternalError(f"bridge '{name}' has an invalid netmask or IP address", domain=VIR_FROM_NETWORK)
             broadcast = address.broadcast(prefix).text if address.family == IPV4 and prefix < 31 else ""
+            shown = f"{address.text}/{prefix}" + (f" bcast {broadcast}" if broadcast else "")
+            doing = f"Failed to add IP address {shown} to {name}"
             link.add_address(name, address.family, address.text.partition("%")[0], prefix, broadcast)
+        doing = f"Cannot bring bridge {name} up"
         link.set(name, up=True)
     except OSError as error:
-        raise failed(f"Unable to configure bridge {name}", error) from error
+        raise failed(doing, error) from error
 
 
 def add_routes(link: Netlink, net: Network) -> None:
     """The network's static routes. Raises VirtError."""
+    added = set()
     for route in net.routes:
         address, prefix, gateway = check_route(route, net.name or "")
+        known = (address.text, prefix, gateway.text, route.metric)
+        if known in added:
+            continue
+        added.add(known)
         try:
             link.add_route(net.bridge_name or "", address.family, address.text, prefix, gateway.text, route.metric or 0)
         except OSError as error:

@@ -61,8 +61,8 @@ def nat_families(net: Network) -> list[int]:
 
 
 def check_device(name: str) -> str:
-    """A device's name as a rule may hold it. Raises ConfigUnsupported."""
-    if not re.fullmatch(r"[^\s/\"{};\\]{1,15}", name):
+    """A device's name as a rule may hold it: no pattern of names. Raises ConfigUnsupported."""
+    if not re.fullmatch(r"[^\s/\"{};\\*]{1,15}", name):
         raise ConfigUnsupported(f"'{name}' is not the name of a network device", domain=VIR_FROM_NETWORK)
     return name
 

@@ -106,6 +106,10 @@ class LivingNetwork(api.Network):
     async def _bring_up(self, net: Network) -> None:
         driver = self.driver
         bridge.make(driver.link, net)
+        if net.bridge is not None and net.bridge.zone is not None:
+            from . import zone  # which few ask for
+
+            await asyncio.to_thread(zone.enter, net)
         driver.forwarding.enable(net)
         firewall.add(net, [other.live for other in driver.registry if other.live is not None and other.live_routed])
         self.server = driver.server_of(self.name)
@@ -145,6 +149,10 @@ class LivingNetwork(api.Network):
             firewall.remove(net, last=last)
         except OSError as error:
             log.error("network %s: its firewall rules could not be removed: %s", self.name, error)
+        if net.bridge is not None and net.bridge.zone is not None:
+            from . import zone
+
+            await asyncio.to_thread(zone.leave, net)
         bridge.unmake(driver.link, net)
         if last:
             driver.forwarding.restore()

@@ -279,7 +279,9 @@ def text(value: str) -> bytes:
 
 
 def u32(value: Any) -> bytes:
-    """A number attribute."""
+    """A number attribute. Raises OSError for one that does not go into 32 bits."""
+    if not 0 <= int(value) < 1 << 32:
+        raise OSError(errno.ERANGE, os.strerror(errno.ERANGE))
     return struct.pack("=I", int(value))
 
 

@@ -6,7 +6,7 @@ import threading
 
 
 class NftError(OSError):
-    """The kernel or the library refused a transaction; the text names the line and the reason."""
+    """The kernel or the library refused a transaction; the text is the first reason."""
 
 
 @functools.cache
@@ -45,9 +45,8 @@ def run(commands: str, *, flags: int = 0) -> str:
             library.nft_ctx_output_set_flags(context, flags)
             status = library.nft_run_cmd_from_buffer(context, commands.encode())
             if status:
-                raise NftError(
-                    (library.nft_ctx_get_error_buffer(context) or b"refused").decode(errors="replace").strip()
-                )
+                words = (library.nft_ctx_get_error_buffer(context) or b"refused").decode(errors="replace")
+                raise NftError(words.strip().partition("\n")[0].removeprefix("Error: "))
             return (library.nft_ctx_get_output_buffer(context) or b"").decode(errors="replace")
         finally:
             library.nft_ctx_free(context)

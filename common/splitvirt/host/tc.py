@@ -21,4 +21,5 @@ def batch(lines: Sequence[str], *, force: bool = False, timeout: float = 10.0) -
         argv, input="\n".join(lines) + "\n", capture_output=True, text=True, timeout=timeout, check=False
     )
     if done.returncode and not force:
-        raise OSError(errno.EIO, f"tc refused to limit the bandwidth: {done.stderr.strip() or 'no reason given'}")
+        words = done.stderr.strip().partition("\n")[0]  # the rest is a lesson in tc
+        raise OSError(errno.EIO, f"tc refused to limit the bandwidth: {words or 'no reason given'}")

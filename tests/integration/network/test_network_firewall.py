@@ -2,18 +2,21 @@
 
 import logging
 import os
+import shutil
 import signal
 from pathlib import Path
 
 import pytest
 from support.netdaemon import daemon
-from support.nethost import Space, rules, run, until
+from support.nethost import Space, bridges, rules, run, until
 
+from splitvirt.api.errors import ConfigUnsupported, InternalError, SystemError_
 from virtnetworkd import firewall
 from virtnetworkd.driver import NetworkDriver
 
 NET = """<network><name>{0}</name><forward mode='{1}'/><bridge name='br-{0}' stp='off'/>
 <ip address='192.168.{2}.1' prefix='24'/><ip family='ipv6' address='fd00:{2}::1' prefix='64'/></network>"""
+ONE = NET.format("a", "nat", 150)
 OTHERS = """table inet mine { chain input { type filter hook input priority 0; tcp dport 22 accept; }; }
 table ip filter { chain FORWARD { type filter hook forward priority 0; policy drop; }; chain DOCKER-USER { }; }
 """
@@ -139,3 +142,55 @@ async def test_floors_are_kept_and_given_back(driver: NetworkDriver) -> None:
     await second.delete()
     assert run("tc", "filter", "show", "dev", "br-q") == ""
     assert len(run("tc", "class", "show", "dev", "br-q").splitlines()) == 2
+
+
+FIREWALL_CMD = """#!/bin/sh
+echo "$@" >> "$0.log"
+case "$1" in *none*) echo "Error: INVALID_ZONE: none" >&2; exit 112;; esac
+"""
+
+
+async def test_a_zone_is_asked_of_firewalld(driver: NetworkDriver, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    zoned = ONE.replace("<bridge name='br-a'", "<bridge name='br-a' zone='{}'").format
+    monkeypatch.setenv("PATH", str(root / "bin"), prepend=":")
+    if shutil.which("firewall-cmd") is None:
+        with pytest.raises(InternalError, match="zone public requested for network a but firewalld is not active"):
+            await driver.create(zoned("public"))
+        assert bridges() == []
+    stand_in = root / "bin/firewall-cmd"
+    stand_in.parent.mkdir()
+    stand_in.write_text(FIREWALL_CMD)
+    stand_in.chmod(0o755)
+    net = await driver.create(zoned("public"))
+    await net.destroy()
+    with pytest.raises(InternalError, match="did not put bridge br-a in zone none: Error: INVALID_ZONE: none"):
+        await driver.create(zoned("none"))
+    assert bridges() == []
+    asked = (root / "bin/firewall-cmd.log").read_text().split("\n")
+    assert asked[:3] == ["--state", "--zone=public --change-interface=br-a", "--zone=public --remove-interface=br-a"]
+
+
+async def test_a_name_that_is_a_pattern_is_no_device(driver: NetworkDriver) -> None:
+    with pytest.raises(ConfigUnsupported, match=r"'br\*' is not the name of a network device"):
+        await driver.create(ONE.replace("br-a", "br*"))
+    assert bridges() == []
+    assert rules() == ""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("name='br-a'", "name='br-a' delay='18446744073709551615'", "interface br-a: Numerical result out of range"),
+        ("name='br-a'", "name='aaaaaaaaaaaaaaaa'", "interface aaaaaaaaaaaaaaaa: Numerical result out of range"),
+        ("<ip ", "<mtu size='67'/><ip ", "Cannot set interface MTU on 'br-a': Invalid argument"),
+        ("<ip ", "<ip family='ipv6' address='::1' prefix='128'/><ip ", "Failed to add IP address ::1/128 to br-a: "),
+        ("<ip ", f"<bandwidth><outbound average='{(1 << 64) - 1}'/></bandwidth><ip ", "firewall rules: [^\n]*$"),
+        ("<ip ", f"<bandwidth><inbound average='{(1 << 64) - 1}' burst='{(1 << 64) - 1}'/></bandwidth><ip ",
+         "bandwidth limits on br-a: tc refused to limit the bandwidth: [^\n]*$"),
+    ],
+)  # fmt: skip
+async def test_what_the_kernel_refuses_is_told_in_a_line(driver: NetworkDriver, old: str, new: str, words: str) -> None:
+    with pytest.raises(SystemError_, match=words):
+        await driver.create(ONE.replace(old, new, 1))
+    assert bridges() == []
+    assert rules() == ""

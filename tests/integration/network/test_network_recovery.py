@@ -234,7 +234,7 @@ async def test_a_start_that_fails_leaves_nothing(driver: NetworkDriver, box: Spa
     check_empty(box)
     assert await driver.networks() == []
     run("ip", "link", "add", "br-a", "type", "bridge")
-    with pytest.raises(SystemError_, match="Unable to create bridge br-a: File exists"):
+    with pytest.raises(SystemError_, match="error creating bridge interface br-a: File exists"):
         await driver.create(NET)
     assert bridges() == ["br-a"]  # somebody else's: it stays
     assert rules() == ""
