@@ -1,7 +1,8 @@
 """`<sysinfo>`: SMBIOS strings and firmware configuration blobs for the guest, and the host's own in `virsh sysinfo`."""
 
 import re
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from splitvirt.api.errors import VirtError, XMLDetail, XMLError
 from splitvirt.xml.element import Element, attr, child, children, text, texts
@@ -94,10 +95,12 @@ class FwCfgEntry(Element, tag="entry"):
     value: str | None = text(".")
 
     def check(self, node: Node) -> None:
-        if self.file is not None:
-            self.value = None
-        elif self.value is None:
+        if self.file is None and self.value is None:
             raise XMLError("Firmware entry must have either value or 'file' attribute")
+
+    def visible(self, bits: int) -> Mapping[str, Any]:
+        """A file is kept, though a value that is given too is what QEMU is told."""
+        return self.__dict__ if self.file is None else self.__dict__ | {"value": None}
 
 
 class SmbiosInfo(Element, tag="sysinfo", when=("type", "smbios")):

@@ -43,7 +43,9 @@ def source_name(disk: Disk) -> str:
     source = disk.source
     if isinstance(source, VolumeSource):
         return f"pool = '{source.pool}', volume = '{source.volume}'"
-    return str(next((v for n in ("file", "dev", "dir", "name", "path") if (v := getattr(source, n, None))), ""))
+    name = str(next((v for n in ("file", "dev", "dir", "name") if (v := getattr(source, n, None))), ""))
+    in_pool = isinstance(source, NetworkSource) and source.protocol in ("gluster", "rbd")
+    return name.partition("/")[2] if in_pool else name
 
 
 def check_address(disk: Disk) -> None:

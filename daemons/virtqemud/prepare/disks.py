@@ -33,6 +33,8 @@ def fill(disk: Disk) -> None:
         and disk.device in ("cdrom", "floppy")
     ):
         disk.type = "file"
+    if disk.nvme is not None and disk.nvme.managed is None:
+        disk.nvme.managed = True
     if disk.device == "cdrom":
         disk.readonly = True
     if disk.snapshot is None and disk.readonly:

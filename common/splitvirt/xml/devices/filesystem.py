@@ -75,8 +75,8 @@ class Filesystem(Device, tag="filesystem"):
     volume: str | None = attr("source/@volume", when="volume")
     target: str | None = attr("target/@dir")
     readonly: bool = present()
-    space_hard_limit: int | None = size(unit="bytes", last=True)
-    space_soft_limit: int | None = size(unit="bytes", last=True)
+    space_hard_limit: int | None = size(unit="bytes", last=True, omit=0)
+    space_soft_limit: int | None = size(unit="bytes", last=True, omit=0)
 
     def check(self, node: Node) -> None:
         for name, value in (("fmode", self.fmode), ("dmode", self.dmode)):

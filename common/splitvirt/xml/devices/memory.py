@@ -43,8 +43,8 @@ class MemoryDevice(Device, tag="memory"):
         return super().parse(node, lost)
 
     def check(self, node: Node) -> None:
-        if self.model == "nvdimm" and self.label_size is not None:
-            if self.label_size < LEAST_LABEL:
+        if self.model == "nvdimm":
+            if self.label_size is not None and self.label_size < LEAST_LABEL:
                 raise XMLError("nvdimm label must be at least 128KiB")
-            if self.label_size >= self.size:
+            if (self.label_size or 0) >= self.size:
                 raise XMLError("label size must be smaller than NVDIMM size")

@@ -271,7 +271,7 @@ class NvmeSource(Common):
         missing=lambda: XMLError("missing 'type' attribute to disk source"),
         wrong=lambda raw: XMLError(f"unsupported source type '{raw}'"),
     )
-    managed: YesNo = attr(default=True)
+    managed: YesNo | None = attr()
     namespace: Unsigned64 = attr(
         missing=lambda: XMLError("missing 'namespace' attribute to disk source"),
         wrong=lambda raw: XMLError(f"malformed namespace '{raw}'"),

@@ -41,7 +41,7 @@ def backend(id: int | None, ctx: Context) -> str:
     Raises InternalError where there is none.
     """
     audios = ctx.domain.devices.audios
-    if not audios:
+    if not any(id in (None, audio.id) for audio in audios):
         raise InternalError("unable to find audio backend for sound device")
     return f"audio{id or audios[0].id}"
 

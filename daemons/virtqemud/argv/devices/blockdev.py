@@ -69,7 +69,7 @@ class Chain:
         if source.slices and layout(image)[0] != "raw":
             file = self.slice(source, name, file)
         value = {"node-name": f"{name}-format", "read-only": (self.disk.readonly if top else True)}
-        value |= self.cache() | (self.discard() if top else {}) | self.format(image, name)
+        value |= self.cache() | self.discard(top=top) | self.format(image, name)
         if source.slices and value["driver"] == "raw":
             value |= {"offset": source.slices[0].offset, "size": source.slices[0].size}
         value["file"] = file
@@ -132,15 +132,15 @@ class Chain:
         mode = cache_mode(self.disk)
         return {"cache": CACHES[mode]} if mode in CACHES else {}
 
-    def discard(self) -> dict[str, Any]:
-        """What becomes of discarded and of zeroed blocks."""
+    def discard(self, *, top: bool) -> dict[str, Any]:
+        """What becomes of discarded blocks, and of zeroed ones, which only the top image is written."""
         driver = self.disk.driver
         if driver is None:
             return {}
         zeroes = driver.detect_zeroes
         if zeroes == "unmap" and driver.discard != "unmap":
             zeroes = "on"
-        return {"discard": driver.discard, "detect-zeroes": zeroes}
+        return {"discard": driver.discard, "detect-zeroes": zeroes if top else None}
 
     def format(self, image: Any, name: str) -> dict[str, Any]:
         """The node that knows how the bytes are laid out."""

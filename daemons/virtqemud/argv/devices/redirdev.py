@@ -13,7 +13,7 @@ def redirdev(dev: Redirdev, ctx: Context, bootindex: int | None) -> Parts:
     id = f"char{dev.alias}"
     parts = chardev(dev, id, ctx, dev.alias or "", kind="redirdev")
     rules = ctx.domain.devices.redirfilter
-    device(parts, "usb-redir", dev, ctx, chardev=id, filter=spell(rules) if rules else None, bootindex=bootindex)
+    device(parts, "usb-redir", dev, ctx, chardev=id, filter=(rules and spell(rules)) or None, bootindex=bootindex)
     return parts
 
 

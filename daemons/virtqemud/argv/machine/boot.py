@@ -81,7 +81,9 @@ def firmware_configuration(ctx: Context) -> Parts:
     for info in ctx.domain.sysinfo:
         if isinstance(info, FwCfgInfo):
             for entry in info.entries:
-                parts.add("-fw_cfg", options(name=entry.name, string=entry.value, file=entry.file))
+                parts.add(
+                    "-fw_cfg", options(name=entry.name, string=entry.value, file=None if entry.value else entry.file)
+                )
     return parts
 
 
