@@ -54,7 +54,7 @@ def sdl(dev: Graphics) -> Parts:
 def dbus(dev: Graphics, ctx: Context) -> Parts:
     """A D-Bus display; the sound goes along where an audio backend is named."""
     parts = Parts()
-    audio = f"audio{dev.audio_id}" if dev.audio_id else None
+    audio = backend(dev.audio_id, ctx) if dev.audio_id else None
     address = None if dev.p2p else dev.address or f"unix:path={ctx.run}/dbus/{ctx.short_name}-dbus.sock"
     parts.add(
         "-display",
