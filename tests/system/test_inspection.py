@@ -104,6 +104,7 @@ def test_a_user_s_own_daemon_serves_that_user_alone(host: Container) -> None:
     try:
         host.shell(f"for i in $(seq 600); do [ -S /run/user/{uid}/systemd/private ] && exit; sleep 0.1; done; exit 1")
         session = f"export XDG_RUNTIME_DIR=/run/user/{uid} HOME=/home/alice; cd; "
+        host.shell(session + "timeout 60 systemctl --user is-system-running --wait || true", user="alice")
         listed = host.shell(session + "virsh -c qemu:///session list --all --name", user="alice")
         assert listed.strip() == ""
         assert host.shell(session + "virsh uri", user="alice").strip() == "qemu:///session"
