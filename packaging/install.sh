@@ -22,10 +22,17 @@ while [ $# -gt 0 ]; do
   shift
 done
 
+# What is the same already stays, and what is new is there at once: a message bus that reads its policy while that is
+# written, or gone for a moment, refuses calls, and a daemon its name.
 put() { # mode, folder, files...
   mode=$1 folder=$root$2; shift 2
   install -d "$folder"
-  install -m "$mode" -t "$folder" "$@"
+  for each in "$@"; do
+    name=${each##*/}
+    cmp -s "$each" "$folder/$name" && continue
+    install -m "$mode" "$each" "$folder/.$name.new"
+    mv -f "$folder/.$name.new" "$folder/$name"
+  done
 }
 
 lib=$root/usr/lib/splitvirt
