@@ -24,6 +24,7 @@ done
 
 # What is the same already stays, and what is new is there at once: a message bus that reads its policy while that is
 # written, or gone for a moment, refuses calls, and a daemon its name.
+told=
 put() { # mode, folder, files...
   mode=$1 folder=$root$2; shift 2
   install -d "$folder"
@@ -32,6 +33,7 @@ put() { # mode, folder, files...
     cmp -s "$each" "$folder/$name" && continue
     install -m "$mode" "$each" "$folder/.$name.new"
     mv -f "$folder/.$name.new" "$folder/$name"
+    case $folder in */dbus-1/*) told=no ;; esac
   done
 }
 
@@ -101,7 +103,9 @@ fi
 if [ -n "$now" ]; then
   modprobe -q macvtap 2>/dev/null || true # built in, or not there: then there is no macvtap
   systemctl daemon-reload
-  busctl call org.freedesktop.DBus / org.freedesktop.DBus ReloadConfig >/dev/null 2>&1 || true
+  # only for what is new: a dbus-daemon that reads its configuration asks for users, and machined, which answers, asks the
+  # bus in turn: both then wait for almost a minute
+  [ -z "$told" ] || busctl call org.freedesktop.DBus / org.freedesktop.DBus ReloadConfig >/dev/null 2>&1 || true
   rivals=
   for unit in libvirtd.service libvirtd.socket libvirtd-ro.socket libvirtd-admin.socket libvirtd-tcp.socket libvirtd-tls.socket; do
     if systemctl --quiet is-enabled $unit 2>/dev/null || systemctl --quiet is-active $unit; then rivals="$rivals $unit"; fi
